@@ -1,0 +1,58 @@
+// Command csi-provisioner is the sidecar that creates and deletes the volumes of
+// a CSI driver. See --help for its flags.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	logsapi "k8s.io/component-base/logs/api/v1"
+	_ "k8s.io/component-base/logs/json/register" // --logging-format=json
+	"k8s.io/klog/v2"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/options"
+	"github.com/csi-provisioner/csi-provisioner/pkg/sidecar"
+)
+
+// version is set when the program is linked.
+var version = "unknown"
+
+// Exit codes: 1 when the program can't go on, 2 for a wrong command line.
+const (
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+func main() { os.Exit(run()) }
+
+func run() int {
+	config, err := options.Parse(os.Args[1:], os.Getenv, os.Stdout)
+	switch {
+	case errors.Is(err, options.ErrHelp):
+		return 0
+	case err != nil:
+		fmt.Fprintln(os.Stderr, err)
+		return exitUsage
+	case config.ShowVersion:
+		fmt.Println("csi-provisioner", version)
+		return 0
+	}
+	if err := logsapi.ValidateAndApply(config.Logging, nil); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return exitUsage
+	}
+	defer klog.Flush()
+
+	// After the first signal the next one kills the process.
+	ctx, restore := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, restore)
+	if err := sidecar.Run(ctx, config, version); err != nil {
+		klog.ErrorS(err, "The program can't go on")
+		return exitFailure
+	}
+	return 0
+}

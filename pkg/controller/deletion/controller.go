@@ -1,0 +1,217 @@
+package deletion
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	csipb "github.com/container-storage-interface/spec/lib/go/csi"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	corelisters "k8s.io/client-go/listers/core/v1"
+	storagelisters "k8s.io/client-go/listers/storage/v1"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
+	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
+	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
+	"github.com/csi-provisioner/csi-provisioner/pkg/metrics"
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/capability"
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/deletion"
+	"github.com/csi-provisioner/csi-provisioner/pkg/secrets"
+)
+
+// Deps are what the controller works with; all are needed.
+type Deps struct {
+	Volumes     corelisters.PersistentVolumeLister
+	Classes     storagelisters.StorageClassLister
+	Attachments Attachments
+
+	Driver  csi.Volumes
+	Secrets SecretReader
+	Store   VolumeStore
+	Events  EventSender
+
+	Metrics *metrics.Volumes
+	Locks   *controller.VolumeLocks
+	Clock   clock.PassiveClock
+}
+
+// Attachments tells to which nodes a volume is attached.
+type Attachments interface {
+	AttachedTo(volume string) ([]string, error)
+}
+
+// SecretReader reads Secrets; see [kube.Secrets].
+type SecretReader interface {
+	Get(ctx context.Context, ref secrets.Ref) (secrets.Credentials, error)
+	Forget(ref secrets.Ref)
+}
+
+// VolumeStore changes PersistentVolumes; see [kube.Volumes].
+type VolumeStore interface {
+	AddFinalizer(ctx context.Context, volume *corev1.PersistentVolume) error
+	RemoveFinalizer(ctx context.Context, volume *corev1.PersistentVolume) error
+	Delete(ctx context.Context, name string, uid types.UID) error
+}
+
+// EventSender sends events; see [kube.Events].
+type EventSender interface {
+	Warning(object runtime.Object, reason, message string)
+}
+
+// Config is what the controller is set to.
+type Config struct {
+	Driver       string
+	Capabilities capability.Set
+	// AttachedRetry is the time until an attached volume is looked at again
+	// without having been told that it is detached.
+	AttachedRetry time.Duration
+}
+
+// Controller deletes volumes. It implements controller.Reconciler with the names
+// of PersistentVolumes for keys.
+type Controller struct {
+	deps   Deps
+	config Config
+	// deleted are the PersistentVolumes, by UID, that the informer still shows.
+	deleted *kube.Expectations
+}
+
+// New returns a controller; it starts nothing.
+func New(deps Deps, config Config) *Controller {
+	return &Controller{deps: deps, config: config, deleted: &kube.Expectations{}}
+}
+
+// Detached is woken when a VolumeAttachment of the volume goes away.
+func Detached(volume string) controller.Dependency {
+	return controller.Dependency{Kind: "VolumeAttachment", Name: volume}
+}
+
+// DriverBack is woken when the driver has come back.
+func DriverBack() controller.Dependency { return controller.Dependency{Kind: "Driver"} }
+
+// VolumeGone notes that the informer no longer shows a PersistentVolume.
+func (c *Controller) VolumeGone(uid types.UID) { c.deleted.Observe(string(uid)) }
+
+// Reconcile brings the PersistentVolume of that name one step nearer to its end,
+// if it is due.
+func (c *Controller) Reconcile(ctx context.Context, name string) (controller.Result, error) {
+	volume, err := c.deps.Volumes.Get(name)
+	if apierrors.IsNotFound(err) || err == nil && c.deleted.Pending(string(volume.UID)) {
+		return controller.Result{}, nil
+	}
+	if err != nil {
+		return controller.Result{}, fmt.Errorf("reading PersistentVolume %q: %w", name, err)
+	}
+	unlock, err := c.deps.Locks.Lock(ctx, lockKey(volume))
+	if err != nil {
+		return controller.Result{}, err
+	}
+	defer unlock()
+
+	input, err := c.gather(volume)
+	if err != nil {
+		return controller.Result{}, err
+	}
+	return c.apply(ctx, volume, deletion.Decide(input))
+}
+
+// lockKey is the UID of the volume's claim, under which all that is done about
+// the volume takes turns.
+func lockKey(volume *corev1.PersistentVolume) string {
+	if ref := volume.Spec.ClaimRef; ref != nil && ref.UID != "" {
+		return string(ref.UID)
+	}
+	return string(volume.UID)
+}
+
+func (c *Controller) gather(volume *corev1.PersistentVolume) (deletion.Input, error) {
+	nodes, err := c.deps.Attachments.AttachedTo(volume.Name)
+	if err != nil {
+		return deletion.Input{}, err
+	}
+	class, err := c.deps.Classes.Get(volume.Spec.StorageClassName)
+	if err != nil && !apierrors.IsNotFound(err) {
+		return deletion.Input{}, fmt.Errorf("reading StorageClass %q: %w", volume.Spec.StorageClassName, err)
+	}
+	if err != nil {
+		class = nil
+	}
+	return deletion.Input{
+		Volume:       volume,
+		Class:        class,
+		AttachedTo:   nodes,
+		Driver:       c.config.Driver,
+		Capabilities: c.config.Capabilities,
+	}, nil
+}
+
+func (c *Controller) apply(ctx context.Context, volume *corev1.PersistentVolume, d deletion.Decision) (controller.Result, error) {
+	switch d.Verdict {
+	case deletion.AddFinalizer:
+		return controller.Result{}, c.deps.Store.AddFinalizer(ctx, volume)
+	case deletion.RemoveFinalizer:
+		return controller.Result{}, c.deps.Store.RemoveFinalizer(ctx, volume)
+	case deletion.Wait:
+		c.report(volume, d.Err)
+		return controller.Result{
+			RequeueAfter: c.config.AttachedRetry,
+			WaitFor:      []controller.Dependency{Detached(volume.Name)},
+		}, controller.Terminal(d.Err)
+	case deletion.Reject:
+		return c.failed(volume, d.Err)
+	case deletion.Act:
+		started := c.deps.Clock.Now()
+		if err := c.delete(ctx, volume, d); err != nil {
+			return c.failed(volume, err)
+		}
+		c.deps.Metrics.Deleted(volume.Spec.StorageClassName, c.deps.Clock.Since(started))
+	}
+	return controller.Result{}, nil
+}
+
+// delete deletes the volume, then the PersistentVolume. The finalizer goes
+// before the object: if the process dies in between, the PersistentVolume is
+// still due, and deleting the volume once more does no harm (CSI spec,
+// DeleteVolume is idempotent).
+func (c *Controller) delete(ctx context.Context, volume *corev1.PersistentVolume, d deletion.Decision) error {
+	credentials := c.credentials(ctx, d.Secret)
+	err := c.deps.Driver.DeleteVolume(ctx, &csipb.DeleteVolumeRequest{VolumeId: d.Handle, Secrets: credentials.Reveal()})
+	if err != nil && !csi.NotFound(err) {
+		if d.Secret != nil {
+			c.deps.Secrets.Forget(*d.Secret)
+		}
+		return fmt.Errorf("deleting volume %q at CSI driver %q: %s", d.Handle, c.config.Driver, csi.Message(err))
+	}
+	if deletion.HasFinalizer(volume) {
+		if err := c.deps.Store.RemoveFinalizer(ctx, volume); err != nil {
+			return err
+		}
+	}
+	// The informer may show that it is gone before the call returns.
+	c.deleted.Expect(string(volume.UID))
+	if err := c.deps.Store.Delete(ctx, volume.Name, volume.UID); err != nil {
+		c.deleted.Observe(string(volume.UID))
+		return err
+	}
+	return nil
+}
+
+// credentials reads the Secret for DeleteVolume. One that can't be read is no
+// reason to keep the volume: many drivers need none to delete, and Secrets are
+// often deleted together with the claims. The driver says if it does need it.
+func (c *Controller) credentials(ctx context.Context, ref *secrets.Ref) secrets.Credentials {
+	if ref == nil {
+		return secrets.Credentials{}
+	}
+	credentials, err := c.deps.Secrets.Get(ctx, *ref)
+	if err != nil {
+		klog.FromContext(ctx).Error(err, "Deleting the volume without its secret")
+		return secrets.Credentials{}
+	}
+	return credentials
+}

@@ -1,0 +1,26 @@
+package deletion
+
+import (
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
+	"github.com/csi-provisioner/csi-provisioner/pkg/names"
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/deletion"
+)
+
+// Wants tells whether a volume must be looked at: every volume of the driver,
+// as what matters (phase, policy, finalizers) is for the planner to say.
+func Wants(driver string, volume *corev1.PersistentVolume) bool {
+	return deletion.Concerns(volume, driver)
+}
+
+// failed reports an error on the volume; it is retried after a back-off.
+func (c *Controller) failed(volume *corev1.PersistentVolume, err error) (controller.Result, error) {
+	c.report(volume, err)
+	return controller.Result{WaitFor: []controller.Dependency{DriverBack()}}, err
+}
+
+func (c *Controller) report(volume *corev1.PersistentVolume, err error) {
+	c.deps.Metrics.DeleteFailed(volume.Spec.StorageClassName)
+	c.deps.Events.Warning(volume, names.ReasonVolumeFailedDelete, err.Error())
+}

@@ -1,0 +1,173 @@
+package provision
+
+import (
+	"context"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	corelisters "k8s.io/client-go/listers/core/v1"
+	storagelisters "k8s.io/client-go/listers/storage/v1"
+	"k8s.io/utils/clock"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
+	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
+	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
+	"github.com/csi-provisioner/csi-provisioner/pkg/metrics"
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/provision"
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/topology"
+	"github.com/csi-provisioner/csi-provisioner/pkg/secrets"
+)
+
+// Key names one claim. Another one of the same name is another key.
+type Key struct {
+	Namespace, Name string
+	UID             types.UID
+}
+
+// String is "namespace/name (uid)", for logs.
+func (k Key) String() string { return k.Namespace + "/" + k.Name + " (" + string(k.UID) + ")" }
+
+// KeyOf returns the key of a claim.
+func KeyOf(claim *corev1.PersistentVolumeClaim) Key {
+	return Key{Namespace: claim.Namespace, Name: claim.Name, UID: claim.UID}
+}
+
+// Deps are what the controller works with; all are needed.
+type Deps struct {
+	Claims  corelisters.PersistentVolumeClaimLister
+	Volumes corelisters.PersistentVolumeLister
+	Classes storagelisters.StorageClassLister
+	Places  Places
+
+	Driver  csi.Volumes
+	Secrets SecretReader
+	Store   VolumeStore
+	// Rescheduler sends claims back to the scheduler.
+	Rescheduler Rescheduler
+	Events      EventSender
+
+	Metrics *metrics.Volumes
+	Locks   *controller.VolumeLocks
+	Clock   clock.PassiveClock
+}
+
+// Places tells what is known of the cluster's topology.
+type Places interface {
+	Facts(selectedNode string) topology.Facts
+}
+
+// SecretReader reads Secrets; see [kube.Secrets].
+type SecretReader interface {
+	Get(ctx context.Context, ref secrets.Ref) (secrets.Credentials, error)
+	Forget(ref secrets.Ref)
+}
+
+// VolumeStore stores PersistentVolumes; see [kube.Volumes].
+type VolumeStore interface {
+	Store(ctx context.Context, volume *corev1.PersistentVolume) error
+}
+
+// Rescheduler takes the selected node from a claim; see [kube.Claims].
+type Rescheduler interface {
+	Reschedule(ctx context.Context, claim *corev1.PersistentVolumeClaim) error
+}
+
+// EventSender sends events; see [kube.Events].
+type EventSender interface {
+	Normal(object runtime.Object, reason, message string)
+	Warning(object runtime.Object, reason, message string)
+}
+
+// Config is what the controller is set to.
+type Config struct {
+	Driver  provision.Driver
+	Options provision.Options
+	// InfeasibleRetry is the time until a request that the driver calls invalid
+	// is tried again.
+	InfeasibleRetry time.Duration
+}
+
+// Controller makes volumes. It implements controller.Reconciler[Key].
+type Controller struct {
+	deps     Deps
+	config   Config
+	attempts *attempts
+	// stored are the PersistentVolumes, by name, that the informer has not shown
+	// yet.
+	stored *kube.Expectations
+}
+
+// New returns a controller; it starts nothing.
+func New(deps Deps, config Config) *Controller {
+	return &Controller{deps: deps, config: config, attempts: newAttempts(), stored: &kube.Expectations{}}
+}
+
+// Reconcile brings the claim one step nearer to its volume, or undoes what was
+// begun for a claim that has gone.
+func (c *Controller) Reconcile(ctx context.Context, key Key) (controller.Result, error) {
+	unlock, err := c.deps.Locks.Lock(ctx, string(key.UID))
+	if err != nil {
+		return controller.Result{}, err
+	}
+	defer unlock()
+
+	claim, err := c.claim(key)
+	if err != nil {
+		return controller.Result{}, err
+	}
+	current := c.attempts.get(key.UID)
+	switch {
+	case current != nil && abandoned(claim, current):
+		return c.abandon(ctx, current)
+	case claim == nil:
+		c.attempts.forget(key.UID)
+		return controller.Result{}, nil
+	case current != nil && !current.ambiguous:
+		return c.pursue(ctx, current)
+	}
+	return c.decide(ctx, claim, current)
+}
+
+// abandoned tells whether the attempt's claim no longer wants its volume.
+func abandoned(claim *corev1.PersistentVolumeClaim, current *attempt) bool {
+	return claim == nil || claim.DeletionTimestamp != nil ||
+		claim.Spec.VolumeName != "" && claim.Spec.VolumeName != current.plan.Volume.Name
+}
+
+// decide asks the planner and does what it says. An ambiguous attempt goes on,
+// with the new plan if there is one.
+func (c *Controller) decide(ctx context.Context, claim *corev1.PersistentVolumeClaim, current *attempt) (controller.Result, error) {
+	input, err := c.gather(claim)
+	if err != nil {
+		return controller.Result{}, err
+	}
+	decision := provision.Decide(input)
+	switch {
+	case decision.Verdict == provision.Act:
+		return c.pursue(ctx, replacement(claim, decision.Plan, current))
+	case current != nil:
+		return c.pursue(ctx, current)
+	}
+	switch decision.Verdict {
+	case provision.Leave:
+		c.announce(claim, decision.Message)
+	case provision.Reject:
+		return c.failed(claim, decision.Err)
+	case provision.Reschedule:
+		return c.reschedule(ctx, claim, decision.Err)
+	}
+	return controller.Result{}, nil
+}
+
+// replacement returns the attempt with a new plan. What it replaces, if
+// anything, is remembered: if there is a volume, it was made by that.
+func replacement(claim *corev1.PersistentVolumeClaim, plan *provision.Plan, current *attempt) *attempt {
+	next := &attempt{claim: claim, plan: plan}
+	if current != nil {
+		next.ambiguous = true
+		next.previous = current.plan
+	}
+	return next
+}

@@ -1,0 +1,66 @@
+package provision
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/provision"
+)
+
+// claim returns the claim of a key, or nil when it is gone.
+func (c *Controller) claim(key Key) (*corev1.PersistentVolumeClaim, error) {
+	claim, err := c.deps.Claims.PersistentVolumeClaims(key.Namespace).Get(key.Name)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("reading the claim: %w", err)
+	case claim.UID != key.UID:
+		return nil, nil
+	}
+	return claim, nil
+}
+
+// gather collects what the planner needs to know. Everything comes from caches.
+func (c *Controller) gather(claim *corev1.PersistentVolumeClaim) (provision.Input, error) {
+	input := provision.Input{Claim: claim, Driver: c.config.Driver, Options: c.config.Options}
+	var err error
+	if input.Class, err = c.class(provision.ClassName(claim)); err != nil {
+		return provision.Input{}, err
+	}
+	if input.VolumeStored, err = c.isStored(provision.VolumeName(c.config.Options, claim)); err != nil {
+		return provision.Input{}, err
+	}
+	if input.UsesTopology() {
+		input.Facts = c.deps.Places.Facts(provision.SelectedNode(claim))
+	}
+	return input, nil
+}
+
+func (c *Controller) class(name string) (*storagev1.StorageClass, error) {
+	class, err := c.deps.Classes.Get(name)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading StorageClass %q: %w", name, err)
+	}
+	return class, nil
+}
+
+func (c *Controller) isStored(volume string) (bool, error) {
+	if c.stored.Pending(volume) {
+		return true, nil
+	}
+	_, err := c.deps.Volumes.Get(volume)
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("reading PersistentVolume %q: %w", volume, err)
+	}
+	return true, nil
+}

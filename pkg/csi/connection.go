@@ -1,0 +1,71 @@
+package csi
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/kubernetes-csi/csi-lib-utils/protosanitizer"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials/insecure"
+	"k8s.io/klog/v2"
+)
+
+const (
+	// reconnectDelay is the longest pause between two attempts to connect.
+	reconnectDelay = time.Second
+	// maxResponseBytes bounds the driver's answers. It is far above what the
+	// API server would store, so that it is not gRPC that drops the answer, and
+	// with it the handle of a volume.
+	maxResponseBytes = 64 << 20
+)
+
+// Recorder takes the duration in seconds and the error of each call; method is
+// the full gRPC name. It is implemented by csi-lib-utils' metrics managers.
+type Recorder interface {
+	RecordMetrics(method string, err error, duration time.Duration)
+}
+
+// Dial returns a connection to the driver at a socket's path or a gRPC address.
+// It does not wait for the driver. A connection that is lost is made again.
+func Dial(address string, recorder Recorder) (*grpc.ClientConn, error) {
+	if strings.HasPrefix(address, "/") {
+		address = "unix://" + address
+	}
+	delays := backoff.DefaultConfig
+	delays.MaxDelay = reconnectDelay
+	conn, err := grpc.NewClient(address,
+		grpc.WithTransportCredentials(insecure.NewCredentials()), // a socket in the pod
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: delays, MinConnectTimeout: reconnectDelay}),
+		grpc.WithIdleTimeout(0),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxResponseBytes)),
+		grpc.WithChainUnaryInterceptor(logCalls, recordCalls(recorder), scrubErrors),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to the CSI driver at %q: %w", address, err)
+	}
+	return conn, nil
+}
+
+// verbose is the log level of calls, as in the other CSI sidecars.
+const verbose = 5
+
+// logCalls logs each call and its answer without secrets.
+func logCalls(ctx context.Context, method string, request, response any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
+	logger := klog.FromContext(ctx).V(verbose)
+	logger.Info("Calling the CSI driver", "method", method, "request", protosanitizer.StripSecrets(request))
+	err := invoke(ctx, method, request, response, conn, options...)
+	logger.Info("The CSI driver answered", "method", method, "response", protosanitizer.StripSecrets(response), "err", err)
+	return err
+}
+
+func recordCalls(recorder Recorder) grpc.UnaryClientInterceptor {
+	return func(ctx context.Context, method string, request, response any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
+		start := time.Now()
+		err := invoke(ctx, method, request, response, conn, options...)
+		recorder.RecordMetrics(method, err, time.Since(start))
+		return err
+	}
+}

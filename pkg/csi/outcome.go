@@ -1,0 +1,87 @@
+package csi
+
+import (
+	"strings"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// Outcome is what an error of a driver's call says about its volume.
+type Outcome uint8
+
+const (
+	// Done: the call succeeded.
+	Done Outcome = iota
+	// Pending: the call may still be under way, or not have begun; it must be
+	// repeated exactly (CSI spec, "Timeouts" and the error scheme).
+	Pending
+	// Ambiguous: the call is over, but may have left a volume behind.
+	Ambiguous
+	// Exhausted: the call is over and there is no volume, for want of resources
+	// at the place that was asked for.
+	Exhausted
+	// Infeasible: the call is over, there is no volume, and the same request
+	// will not succeed.
+	Infeasible
+	// Final: the call is over and there is no volume.
+	Final
+)
+
+// Classify returns the outcome of a call by its error.
+//
+// Unknown, Internal and DataLoss count as ambiguous: drivers return them when
+// their own calls to the storage time out. (external-provisioner takes them for
+// final, and so loses the volumes of such calls.)
+func Classify(err error) Outcome {
+	if err == nil {
+		return Done
+	}
+	s, ok := status.FromError(err)
+	if !ok {
+		return Pending
+	}
+	switch s.Code() {
+	case codes.Canceled, codes.DeadlineExceeded, codes.Unavailable, codes.Aborted:
+		return Pending
+	case codes.Unknown, codes.Internal, codes.DataLoss:
+		return Ambiguous
+	case codes.ResourceExhausted:
+		if tooLarge(s) {
+			return Ambiguous
+		}
+		return Exhausted
+	case codes.InvalidArgument:
+		return Infeasible
+	default:
+		return Final
+	}
+}
+
+// tooLarge tells whether it was not the driver that lacks resources: gRPC
+// reports an answer beyond the size limit with the same code. The driver has
+// done its work then.
+func tooLarge(s *status.Status) bool {
+	return strings.HasPrefix(s.Message(), "grpc: received message larger than max")
+}
+
+// NotFound tells whether the error says that the volume does not exist.
+func NotFound(err error) bool { return status.Code(err) == codes.NotFound }
+
+// AlreadyExists tells whether the error says that a volume of the same name
+// exists that does not fit the request.
+func AlreadyExists(err error) bool { return status.Code(err) == codes.AlreadyExists }
+
+// Unreachable tells whether the error says that the driver could not be
+// reached.
+func Unreachable(err error) bool { return status.Code(err) == codes.Unavailable }
+
+// Message returns what an error of the driver says: its code and message,
+// without the words of gRPC around them.
+func Message(err error) string {
+	s, ok := status.FromError(err)
+	if !ok {
+		return err.Error()
+	}
+	return s.Code().String() + ": " + s.Message()
+}

@@ -1,0 +1,240 @@
+package kube
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	storagev1 "k8s.io/api/storage/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/informers"
+	corelisters "k8s.io/client-go/listers/core/v1"
+	storagelisters "k8s.io/client-go/listers/storage/v1"
+	"k8s.io/client-go/metadata/metadatainformer"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/capability"
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/topology"
+)
+
+// Informers hold what this program watches. Those that the driver has no use
+// for are nil, and need no right to list and watch.
+type Informers struct {
+	Claims  cache.SharedIndexInformer
+	Volumes cache.SharedIndexInformer
+	Classes cache.SharedIndexInformer
+	// Attachments is nil for a driver without PUBLISH_UNPUBLISH_VOLUME.
+	Attachments cache.SharedIndexInformer
+	// Nodes (metadata only) and Registrations (CSINodes) are nil for a driver
+	// without topology.
+	Nodes         cache.SharedIndexInformer
+	Registrations cache.SharedIndexInformer
+
+	core     informers.SharedInformerFactory
+	metadata metadatainformer.SharedInformerFactory
+	// settled are the informers, and the handlers that must have seen their
+	// first objects, by the name of what they wait for.
+	settled map[string]cache.InformerSynced
+}
+
+// Driver says what the informers depend on.
+type Driver struct {
+	Name         string
+	Capabilities capability.Set
+	// Topology is false where the driver's topology is not to be used.
+	Topology bool
+}
+
+// noResync: the handlers see each change once. What must be looked at again
+// without a change is queued with a delay.
+const noResync = time.Duration(0)
+
+const byVolume = "volume"
+
+// NewInformers returns informers that are not started.
+func NewInformers(clients *Clients, driver Driver) (*Informers, error) {
+	core := informers.NewSharedInformerFactory(clients.Core, noResync)
+	meta := metadatainformer.NewSharedInformerFactory(clients.Metadata, noResync)
+	i := &Informers{
+		Claims:   core.Core().V1().PersistentVolumeClaims().Informer(),
+		Volumes:  core.Core().V1().PersistentVolumes().Informer(),
+		Classes:  core.Storage().V1().StorageClasses().Informer(),
+		core:     core,
+		metadata: meta,
+		settled:  map[string]cache.InformerSynced{},
+	}
+	transforms := map[cache.SharedIndexInformer]cache.TransformFunc{
+		i.Claims:  trimClaim(driver.Name),
+		i.Volumes: trimVolume(driver.Name),
+		i.Classes: trimClass,
+	}
+	if driver.Capabilities.PublishUnpublish {
+		i.Attachments = core.Storage().V1().VolumeAttachments().Informer()
+		transforms[i.Attachments] = trimAttachment
+		if err := i.Attachments.AddIndexers(cache.Indexers{byVolume: attachedVolume}); err != nil {
+			return nil, fmt.Errorf("indexing VolumeAttachments: %w", err)
+		}
+	}
+	if driver.Topology && driver.Capabilities.Topology {
+		i.Nodes = meta.ForResource(schema.GroupVersionResource{Version: "v1", Resource: "nodes"}).Informer()
+		i.Registrations = core.Storage().V1().CSINodes().Informer()
+		transforms[i.Nodes] = trimNode
+		transforms[i.Registrations] = trimRegistration(driver.Name)
+	}
+	for informer, transform := range transforms {
+		if err := informer.SetTransform(transform); err != nil {
+			return nil, fmt.Errorf("setting up informers: %w", err)
+		}
+	}
+	i.expectAll()
+	return i, nil
+}
+
+func (i *Informers) expectAll() {
+	for name, informer := range map[string]cache.SharedIndexInformer{
+		"PersistentVolumeClaims": i.Claims, "PersistentVolumes": i.Volumes, "StorageClasses": i.Classes,
+		"VolumeAttachments": i.Attachments, "Nodes": i.Nodes, "CSINodes": i.Registrations,
+	} {
+		if informer != nil {
+			i.settled[name] = informer.HasSynced
+		}
+	}
+}
+
+// Handle adds a handler to one of the informers; [Informers.Synced] waits for
+// it, too. The name says whose it is.
+func (i *Informers) Handle(informer cache.SharedIndexInformer, name string, handler cache.ResourceEventHandlerFuncs) error {
+	registration, err := informer.AddEventHandler(handler)
+	if err != nil {
+		return fmt.Errorf("adding the handler of %s: %w", name, err)
+	}
+	i.settled["handler of "+name] = registration.HasSynced
+	return nil
+}
+
+// ClaimLister lists claims.
+func (i *Informers) ClaimLister() corelisters.PersistentVolumeClaimLister {
+	return corelisters.NewPersistentVolumeClaimLister(i.Claims.GetIndexer())
+}
+
+// VolumeLister lists volumes.
+func (i *Informers) VolumeLister() corelisters.PersistentVolumeLister {
+	return corelisters.NewPersistentVolumeLister(i.Volumes.GetIndexer())
+}
+
+// ClassLister lists classes.
+func (i *Informers) ClassLister() storagelisters.StorageClassLister {
+	return storagelisters.NewStorageClassLister(i.Classes.GetIndexer())
+}
+
+// Start starts all informers; they stop with the context.
+func (i *Informers) Start(ctx context.Context) {
+	i.core.Start(ctx.Done())
+	i.metadata.Start(ctx.Done())
+}
+
+// Shutdown waits until all informers have stopped.
+func (i *Informers) Shutdown() {
+	i.core.Shutdown()
+	i.metadata.Shutdown()
+}
+
+// Synced returns nil when all informers and handlers have seen what there was
+// when they started, and else the name of one that has not.
+func (i *Informers) Synced() error {
+	for name, synced := range i.settled {
+		if !synced() {
+			return fmt.Errorf("the cache is not filled yet: waiting for %s", name)
+		}
+	}
+	return nil
+}
+
+const (
+	syncPoll = 10 * time.Millisecond
+	// syncProgress is the number of polls between two log entries.
+	syncProgress = 1000
+)
+
+// WaitForSync waits until [Informers.Synced], and logs what it waits for.
+func (i *Informers) WaitForSync(ctx context.Context) error {
+	ticker := time.NewTicker(syncPoll)
+	defer ticker.Stop()
+	for polls := 1; ; polls++ {
+		err := i.Synced()
+		if err == nil {
+			return nil
+		}
+		if polls%syncProgress == 0 {
+			klog.FromContext(ctx).Info("Waiting for the caches: is the right to list and watch missing?", "state", err.Error())
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return fmt.Errorf("filling the caches: %w", ctx.Err())
+		}
+	}
+}
+
+func attachedVolume(object any) ([]string, error) {
+	attachment, ok := object.(*storagev1.VolumeAttachment)
+	if !ok || attachment.Spec.Source.PersistentVolumeName == nil {
+		return nil, nil
+	}
+	return []string{*attachment.Spec.Source.PersistentVolumeName}, nil
+}
+
+// AttachedTo returns the nodes that a volume is attached to, or is being
+// attached to or detached from.
+func (i *Informers) AttachedTo(volume string) ([]string, error) {
+	if i.Attachments == nil {
+		return nil, nil
+	}
+	objects, err := i.Attachments.GetIndexer().ByIndex(byVolume, volume)
+	if err != nil {
+		return nil, fmt.Errorf("looking for VolumeAttachments of PersistentVolume %q: %w", volume, err)
+	}
+	var nodes []string
+	for _, object := range objects {
+		if attachment, ok := object.(*storagev1.VolumeAttachment); ok {
+			nodes = append(nodes, attachment.Spec.NodeName)
+		}
+	}
+	return nodes, nil
+}
+
+// FeedTopology keeps the index up to date, and calls changed after each change
+// of it.
+func (i *Informers) FeedTopology(index *topology.Index, driver string, changed func()) error {
+	if i.Nodes == nil {
+		return nil
+	}
+	err := i.Handle(i.Nodes, "node labels", onEach(func(node *metav1.PartialObjectMetadata) {
+		index.SetNode(node.Name, node.Labels)
+		changed()
+	}, func(node *metav1.PartialObjectMetadata) {
+		index.DeleteNode(node.Name)
+		changed()
+	}))
+	if err != nil {
+		return err
+	}
+	return i.Handle(i.Registrations, "topology keys", onEach(func(node *storagev1.CSINode) {
+		index.SetRegistration(node.Name, topologyKeys(node, driver))
+		changed()
+	}, func(node *storagev1.CSINode) {
+		index.DeleteRegistration(node.Name)
+		changed()
+	}))
+}
+
+func topologyKeys(node *storagev1.CSINode, driver string) []string {
+	for _, entry := range node.Spec.Drivers {
+		if entry.Name == driver {
+			return entry.TopologyKeys
+		}
+	}
+	return nil
+}

@@ -1,0 +1,124 @@
+package kube
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/names"
+)
+
+// The functions of this file are informer transforms: what they drop is never
+// stored. They are called once with each object, before anybody else sees it,
+// and so may change it.
+
+// identity returns the metadata by which an object is recognised.
+func identity(meta metav1.ObjectMeta) metav1.ObjectMeta {
+	return metav1.ObjectMeta{
+		Namespace:       meta.Namespace,
+		Name:            meta.Name,
+		UID:             meta.UID,
+		ResourceVersion: meta.ResourceVersion,
+	}
+}
+
+// trimClaim keeps of other drivers' claims what identifies them.
+func trimClaim(driver string) func(any) (any, error) {
+	return func(object any) (any, error) {
+		claim, ok := object.(*corev1.PersistentVolumeClaim)
+		if !ok {
+			return object, nil
+		}
+		claim.ManagedFields = nil
+		if !claimConcerns(claim, driver) {
+			claim.ObjectMeta = identity(claim.ObjectMeta)
+			claim.Spec = corev1.PersistentVolumeClaimSpec{VolumeName: claim.Spec.VolumeName}
+			claim.Status = corev1.PersistentVolumeClaimStatus{}
+		}
+		return claim, nil
+	}
+}
+
+func claimConcerns(claim *corev1.PersistentVolumeClaim, driver string) bool {
+	for _, key := range []string{names.StorageProvisioner, names.StorageProvisionerBeta, names.MigratedTo} {
+		if claim.Annotations[key] == driver {
+			return true
+		}
+	}
+	return false
+}
+
+// trimVolume keeps of other drivers' volumes what identifies them.
+func trimVolume(driver string) func(any) (any, error) {
+	return func(object any) (any, error) {
+		volume, ok := object.(*corev1.PersistentVolume)
+		if !ok {
+			return object, nil
+		}
+		volume.ManagedFields = nil
+		if !volumeConcerns(volume, driver) {
+			volume.ObjectMeta = identity(volume.ObjectMeta)
+			volume.Spec = corev1.PersistentVolumeSpec{}
+			volume.Status = corev1.PersistentVolumeStatus{}
+		}
+		return volume, nil
+	}
+}
+
+func volumeConcerns(volume *corev1.PersistentVolume, driver string) bool {
+	return volume.Annotations[names.ProvisionedBy] == driver ||
+		volume.Annotations[names.MigratedTo] == driver ||
+		volume.Spec.CSI != nil && volume.Spec.CSI.Driver == driver
+}
+
+// trimClass drops what nobody reads.
+func trimClass(object any) (any, error) {
+	if class, ok := object.(*storagev1.StorageClass); ok {
+		class.ManagedFields = nil
+	}
+	return object, nil
+}
+
+// trimAttachment keeps which volume is attached to which node.
+func trimAttachment(object any) (any, error) {
+	attachment, ok := object.(*storagev1.VolumeAttachment)
+	if !ok {
+		return object, nil
+	}
+	return &storagev1.VolumeAttachment{
+		ObjectMeta: identity(attachment.ObjectMeta),
+		Spec: storagev1.VolumeAttachmentSpec{
+			NodeName: attachment.Spec.NodeName,
+			Source:   storagev1.VolumeAttachmentSource{PersistentVolumeName: attachment.Spec.Source.PersistentVolumeName},
+		},
+	}, nil
+}
+
+// trimRegistration keeps of a CSINode the driver's topology keys.
+func trimRegistration(driver string) func(any) (any, error) {
+	return func(object any) (any, error) {
+		node, ok := object.(*storagev1.CSINode)
+		if !ok {
+			return object, nil
+		}
+		kept := &storagev1.CSINode{ObjectMeta: identity(node.ObjectMeta)}
+		for _, entry := range node.Spec.Drivers {
+			if entry.Name == driver {
+				kept.Spec.Drivers = []storagev1.CSINodeDriver{{Name: driver, TopologyKeys: entry.TopologyKeys}}
+			}
+		}
+		return kept, nil
+	}
+}
+
+// trimNode keeps a node's labels.
+func trimNode(object any) (any, error) {
+	node, ok := object.(*metav1.PartialObjectMetadata)
+	if !ok {
+		return object, nil
+	}
+	labels := node.Labels
+	node.ObjectMeta = identity(node.ObjectMeta)
+	node.Labels = labels
+	return node, nil
+}

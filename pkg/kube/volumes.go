@@ -1,0 +1,122 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/names"
+)
+
+// Volumes writes PersistentVolumes.
+type Volumes struct{ client kubernetes.Interface }
+
+// NewVolumes returns the port.
+func NewVolumes(client kubernetes.Interface) *Volumes { return &Volumes{client} }
+
+// ErrRefused is wrapped by the error of a write that the API server will not
+// take, however often it is tried: the object is invalid, or too large.
+var ErrRefused = errors.New("the API server refuses the object for good")
+
+// TakenError says that a PersistentVolume of the same name exists and belongs to
+// something else.
+type TakenError struct {
+	// Volume is the one that exists.
+	Volume *corev1.PersistentVolume
+}
+
+func (e *TakenError) Error() string {
+	owner := "no claim"
+	if ref := e.Volume.Spec.ClaimRef; ref != nil {
+		owner = fmt.Sprintf("claim %s/%s (uid %s)", ref.Namespace, ref.Name, ref.UID)
+	}
+	return fmt.Sprintf("a PersistentVolume %q exists already and belongs to %s", e.Volume.Name, owner)
+}
+
+// Store creates a PersistentVolume. One that exists already counts as stored
+// when it is for the same claim and has the same handle; otherwise the error is
+// a [TakenError]. The error wraps [ErrRefused] when there is no point in another
+// try; after any other error the volume may or may not be stored.
+func (v *Volumes) Store(ctx context.Context, volume *corev1.PersistentVolume) error {
+	_, err := v.client.CoreV1().PersistentVolumes().Create(ctx, volume, metav1.CreateOptions{})
+	switch {
+	case err == nil:
+		return nil
+	case apierrors.IsAlreadyExists(err):
+		return v.compare(ctx, volume)
+	case apierrors.IsInvalid(err), apierrors.IsRequestEntityTooLargeError(err), apierrors.IsBadRequest(err):
+		return fmt.Errorf("storing PersistentVolume %q: %w: %w", volume.Name, ErrRefused, err)
+	}
+	return fmt.Errorf("storing PersistentVolume %q: %w", volume.Name, err)
+}
+
+func (v *Volumes) compare(ctx context.Context, volume *corev1.PersistentVolume) error {
+	stored, err := v.client.CoreV1().PersistentVolumes().Get(ctx, volume.Name, metav1.GetOptions{})
+	if err != nil {
+		return fmt.Errorf("comparing with the existing PersistentVolume %q: %w", volume.Name, err)
+	}
+	if SameVolume(stored, volume) && stored.Spec.ClaimRef != nil && stored.Spec.ClaimRef.UID == volume.Spec.ClaimRef.UID {
+		return nil
+	}
+	return &TakenError{Volume: stored}
+}
+
+// SameVolume tells whether two PersistentVolumes stand for the same volume of
+// the same driver.
+func SameVolume(a, b *corev1.PersistentVolume) bool {
+	return a.Spec.CSI != nil && b.Spec.CSI != nil &&
+		a.Spec.CSI.Driver == b.Spec.CSI.Driver && a.Spec.CSI.VolumeHandle == b.Spec.CSI.VolumeHandle
+}
+
+// Delete deletes a PersistentVolume, if it is still the one with that UID; one
+// that is gone is no error.
+func (v *Volumes) Delete(ctx context.Context, name string, uid types.UID) error {
+	err := v.client.CoreV1().PersistentVolumes().Delete(ctx, name, metav1.DeleteOptions{
+		Preconditions: &metav1.Preconditions{UID: &uid},
+	})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("deleting PersistentVolume %q: %w", name, err)
+	}
+	return nil
+}
+
+// AddFinalizer adds the finalizer of this program to the volume as it was read;
+// if it has changed since, the error is a conflict.
+func (v *Volumes) AddFinalizer(ctx context.Context, volume *corev1.PersistentVolume) error {
+	return v.setFinalizers(ctx, volume, append(slices.Clone(volume.Finalizers), names.VolumeFinalizer))
+}
+
+// RemoveFinalizer removes the finalizer of this program from the volume as it
+// was read; if it has changed since, the error is a conflict. A volume that is
+// gone is no error.
+func (v *Volumes) RemoveFinalizer(ctx context.Context, volume *corev1.PersistentVolume) error {
+	rest := slices.DeleteFunc(slices.Clone(volume.Finalizers), func(f string) bool { return f == names.VolumeFinalizer })
+	err := v.setFinalizers(ctx, volume, rest)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
+}
+
+func (v *Volumes) setFinalizers(ctx context.Context, volume *corev1.PersistentVolume, finalizers []string) error {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
+		"uid":             volume.UID,
+		"resourceVersion": volume.ResourceVersion,
+		"finalizers":      finalizers,
+	}})
+	if err != nil {
+		return fmt.Errorf("writing the patch of PersistentVolume %q: %w", volume.Name, err)
+	}
+	if _, err := v.client.CoreV1().PersistentVolumes().Patch(ctx, volume.Name, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+		return fmt.Errorf("setting the finalizers of PersistentVolume %q to %q: %w", volume.Name, finalizers, err)
+	}
+	return nil
+}

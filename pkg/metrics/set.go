@@ -1,0 +1,73 @@
+package metrics
+
+import (
+	"net/http"
+
+	csimetrics "github.com/kubernetes-csi/csi-lib-utils/metrics"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	library "sigs.k8s.io/sig-storage-lib-external-provisioner/v13/controller/metrics"
+)
+
+// Set is all metrics of one process.
+type Set struct {
+	// Calls measures the calls to the driver: csi_sidecar_operations_seconds.
+	Calls csimetrics.CSIMetricsManager
+	// Volumes counts what became of claims and volumes:
+	// controller_persistentvolumeclaim_provision_total and the like.
+	Volumes *Volumes
+	// Queues measures the controllers' queues: workqueue_depth and the like.
+	Queues *Queues
+	// Leading is 1 for the lease that this process holds, by its name:
+	// leader_election_master_status.
+	Leading *prometheus.GaugeVec
+
+	registry *prometheus.Registry
+}
+
+// New returns a set in which nothing has been counted. The driver's name is not
+// known yet; Calls.SetDriverName gives it.
+func New() *Set {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	leading := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "leader_election_master_status",
+		Help: "1 if this process holds the lease of the label name, 0 if not.",
+	}, []string{"name"})
+	registry.MustRegister(leading)
+	return &Set{
+		// The process collector reports the start time already.
+		Calls:    csimetrics.NewCSIMetricsManagerWithOptions("", csimetrics.WithSubsystem(csimetrics.SubsystemSidecar), csimetrics.WithProcessStartTime(false)),
+		Volumes:  newVolumes(registry),
+		Queues:   newQueues(registry),
+		Leading:  leading,
+		registry: registry,
+	}
+}
+
+// Handler serves the metrics.
+func (s *Set) Handler() http.Handler {
+	return promhttp.InstrumentMetricHandler(s.registry,
+		promhttp.HandlerFor(prometheus.Gatherers{s.registry, s.Calls.GetRegistry()}, promhttp.HandlerOpts{}))
+}
+
+// subsystem is the prefix of the library's metrics, as external-provisioner
+// sets it.
+const subsystem = "controller"
+
+func newVolumes(registry *prometheus.Registry) *Volumes {
+	m := library.New(subsystem)
+	registry.MustRegister(
+		m.PersistentVolumeClaimProvisionTotal,
+		m.PersistentVolumeClaimProvisionFailedTotal,
+		m.PersistentVolumeClaimProvisionDurationSeconds,
+		m.PersistentVolumeDeleteTotal,
+		m.PersistentVolumeDeleteFailedTotal,
+		m.PersistentVolumeDeleteDurationSeconds,
+	)
+	return &Volumes{m}
+}

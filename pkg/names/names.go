@@ -1,0 +1,87 @@
+// Package names holds the strings that other programs know this one by:
+// annotations, finalizers, labels, parameter keys and event reasons. They are
+// the wire format shared with Kubernetes, with drivers and with the sidecars
+// that this project replaces; changing one breaks a running cluster.
+//
+// The package imports nothing and every other package may import it.
+package names
+
+// Annotations on claims.
+const (
+	// StorageProvisioner names the driver that shall provision a claim; it is
+	// written by kube-controller-manager.
+	StorageProvisioner = "volume.kubernetes.io/storage-provisioner"
+	// StorageProvisionerBeta is the older name of [StorageProvisioner]; it is
+	// read only where the newer one is absent.
+	StorageProvisionerBeta = "volume.beta.kubernetes.io/storage-provisioner"
+	// StorageClassBeta names the class of a claim; it wins over
+	// spec.storageClassName.
+	StorageClassBeta = "volume.beta.kubernetes.io/storage-class"
+	// SelectedNode names the node that the scheduler has chosen for the first
+	// pod of a claim whose class binds late.
+	SelectedNode = "volume.kubernetes.io/selected-node"
+	// SelectedNodeAlpha is the older name of [SelectedNode].
+	SelectedNodeAlpha = "volume.alpha.kubernetes.io/selected-node"
+)
+
+// Annotations on volumes.
+const (
+	// ProvisionedBy names the driver that provisioned a volume.
+	ProvisionedBy = "pv.kubernetes.io/provisioned-by"
+	// MigratedTo names the driver that has taken over an in-tree volume or
+	// claim.
+	MigratedTo = "pv.kubernetes.io/migrated-to"
+	// DeletionSecretName and DeletionSecretNamespace refer to the Secret for
+	// DeleteVolume. Both are always written; empty means that none is needed.
+	DeletionSecretName = "volume.kubernetes.io/provisioner-deletion-secret-name"
+	// DeletionSecretNamespace: see [DeletionSecretName].
+	DeletionSecretNamespace = "volume.kubernetes.io/provisioner-deletion-secret-namespace"
+	// ModifySecretName and ModifySecretNamespace refer to the Secret for
+	// ControllerModifyVolume; absent when the class names none.
+	ModifySecretName = "volume.kubernetes.io/controller-modify-secret-name"
+	// ModifySecretNamespace: see [ModifySecretName].
+	ModifySecretNamespace = "volume.kubernetes.io/controller-modify-secret-namespace"
+)
+
+// Finalizers.
+const (
+	// VolumeFinalizer keeps a PersistentVolume until DeleteVolume has succeeded
+	// (KEP-2644, "honour the PV reclaim policy").
+	VolumeFinalizer = "external-provisioner.volume.kubernetes.io/finalizer"
+)
+
+// Parameters of a StorageClass, and of CreateVolumeRequest.parameters.
+const (
+	// ParameterPrefix is reserved for the sidecars: no key under it reaches the
+	// driver but those that the sidecar adds itself.
+	ParameterPrefix = "csi.storage.k8s.io/"
+	// ParameterFSType names the file system of a volume.
+	ParameterFSType = ParameterPrefix + "fstype"
+	// ParameterFSTypeDeprecated is the older name of [ParameterFSType], matched
+	// in any letter case and passed on to the driver.
+	ParameterFSTypeDeprecated = "fstype"
+	// MetadataClaimName, MetadataClaimNamespace and MetadataVolumeName are added
+	// to the request with --extra-create-metadata.
+	MetadataClaimName = ParameterPrefix + "pvc/name"
+	// MetadataClaimNamespace: see [MetadataClaimName].
+	MetadataClaimNamespace = ParameterPrefix + "pvc/namespace"
+	// MetadataVolumeName: see [MetadataClaimName].
+	MetadataVolumeName = ParameterPrefix + "pv/name"
+)
+
+// ProvisionerIdentity is the volume attribute that tells which process made a
+// volume.
+const ProvisionerIdentity = "storage.kubernetes.io/csiProvisionerIdentity"
+
+// Reasons of events.
+const (
+	// ReasonProvisioning, Normal, on a claim: an attempt starts.
+	ReasonProvisioning = "Provisioning"
+	// ReasonProvisioningSucceeded, Normal, on a claim: the PersistentVolume is
+	// stored.
+	ReasonProvisioningSucceeded = "ProvisioningSucceeded"
+	// ReasonProvisioningFailed, Warning, on a claim: an attempt has failed.
+	ReasonProvisioningFailed = "ProvisioningFailed"
+	// ReasonVolumeFailedDelete, Warning, on a volume: a deletion has failed.
+	ReasonVolumeFailedDelete = "VolumeFailedDelete"
+)

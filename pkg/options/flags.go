@@ -1,0 +1,163 @@
+package options
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+	logsapi "k8s.io/component-base/logs/api/v1"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/names"
+)
+
+// raw holds the values of flags that become something else in the Config.
+type raw struct {
+	threads        uint
+	qps            float64
+	metricsAddress string
+	gates          gates
+	labels         labels
+}
+
+// flagSet returns the flag set that fills the Config; what is filled is not
+// validated.
+func flagSet(c *Config, r *raw) *pflag.FlagSet {
+	fs := pflag.NewFlagSet("csi-provisioner", pflag.ContinueOnError)
+	fs.SortFlags = true
+	fs.BoolVar(&c.ShowVersion, "version", false, "Print the version and exit.")
+	addConnections(fs, c, r)
+	addVolumes(fs, c)
+	addWork(fs, c, r)
+	addLeaderElection(fs, c, r)
+	addHTTP(fs, c, r)
+	fs.Var(&r.gates, "feature-gates", "Features to turn on or off, as Name=true,Name=false. Known are: "+strings.Join(gateNames(), ", ")+".")
+	c.Logging = logsapi.NewLoggingConfiguration()
+	logsapi.AddFlags(c.Logging, fs)
+	return fs
+}
+
+func addConnections(fs *pflag.FlagSet, c *Config, r *raw) {
+	fs.StringVar(&c.CSI.Address, "csi-address", "/run/csi/socket", "Path of the CSI driver's socket.")
+	fs.DurationVar(&c.CSI.Timeout, "timeout", 10*time.Second, "Timeout of each call to the CSI driver.")
+	fs.StringVar(&c.Kube.Master, "master", "", "URL of the API server; only needed outside of a cluster and without a kubeconfig file.")
+	fs.StringVar(&c.Kube.Kubeconfig, "kubeconfig", "", "Path of a kubeconfig file; only needed outside of a cluster. The environment variable KUBECONFIG takes precedence.")
+	fs.Float64Var(&r.qps, "kube-api-qps", 0, "Requests a second to the API server, on average; 0 for no limit, as the API server has its own (API Priority and Fairness).")
+	fs.IntVar(&c.Kube.Burst, "kube-api-burst", 10, "Requests to the API server that may come at once; only with --kube-api-qps.")
+}
+
+func addVolumes(fs *pflag.FlagSet, c *Config) {
+	v := &c.Volumes
+	fs.StringVar(&v.NamePrefix, "volume-name-prefix", "pvc", "First part of the names of volumes.")
+	fs.IntVar(&v.NameUUIDLength, "volume-name-uuid-length", -1, "Number of characters of the claim's UID, without dashes, in the names of volumes; -1 for the UID as it is.")
+	fs.StringVar(&v.DefaultFSType, "default-fstype", "", "File system of volumes whose class names none.")
+	fs.BoolVar(&v.ExtraMetadata, "extra-create-metadata", false, "Add the names of claim and volume to the parameters of CreateVolume.")
+	fs.BoolVar(&v.StrictTopology, "strict-topology", false, "For classes that bind late, ask for the topology of the selected node alone.")
+	fs.BoolVar(&v.ImmediateTopology, "immediate-topology", true, "For classes that bind immediately, ask for the topologies of all nodes; otherwise for none, unless the class allows some only.")
+	fs.BoolVar(&v.PublishReadonly, "controller-publish-readonly", false, "Mark volumes read-only whose only access mode is ReadOnlyMany.")
+}
+
+func addWork(fs *pflag.FlagSet, c *Config, r *raw) {
+	fs.UintVar(&r.threads, "worker-threads", 100, "Number of CreateVolume calls, and of DeleteVolume calls, at one time.")
+	fs.DurationVar(&c.Work.RetryStart, "retry-interval-start", time.Second, "Time to the first retry of what failed; it doubles with each failure.")
+	fs.DurationVar(&c.Work.RetryMax, "retry-interval-max", 5*time.Minute, "Longest time between two retries.")
+	fs.BoolFunc("automaxprocs", "Set GOMAXPROCS from the container's CPU quota. The Go runtime does so by itself; the flag is accepted for compatibility.", func(value string) error {
+		_, err := strconv.ParseBool(value)
+		return err
+	})
+}
+
+func addLeaderElection(fs *pflag.FlagSet, c *Config, r *raw) {
+	l := &c.LeaderElection
+	fs.BoolVar(&l.Enabled, "leader-election", false, "Let one of several replicas work, and the others stand by.")
+	fs.StringVar(&l.Namespace, "leader-election-namespace", "", "Namespace of the lease; by default that of the pod (POD_NAMESPACE, else the service account's).")
+	fs.DurationVar(&l.LeaseDuration, "leader-election-lease-duration", 15*time.Second, "Time after which a lease that is not renewed is free.")
+	fs.DurationVar(&l.RenewDeadline, "leader-election-renew-deadline", 10*time.Second, "Time after which a leader that can't renew its lease stops.")
+	fs.DurationVar(&l.RetryPeriod, "leader-election-retry-period", 5*time.Second, "Time between two attempts to take or renew the lease.")
+	fs.Var(&r.labels, "leader-election-labels", "Labels for the lease, as key:value,key:value.")
+}
+
+func addHTTP(fs *pflag.FlagSet, c *Config, r *raw) {
+	fs.StringVar(&c.HTTP.Endpoint, "http-endpoint", "", "TCP address, such as :8080, at which metrics and health (/livez, /readyz, /healthz/leader-election) are served; empty for none.")
+	fs.StringVar(&r.metricsAddress, "metrics-address", "", "The older name of --http-endpoint.")
+	fs.StringVar(&c.HTTP.MetricsPath, "metrics-path", "/metrics", "Path of the metrics.")
+	fs.BoolVar(&c.HTTP.Pprof, "enable-pprof", false, "Serve profiles of the program at /debug/pprof/.")
+}
+
+// gates is the value of --feature-gates: by name, what was asked for.
+type gates map[string]bool
+
+// Names of gates.
+const (
+	gateTopology = "Topology"
+	// gateRelease asks to give the lease back at the end, which is always done.
+	gateRelease = "ReleaseLeaderElectionOnExit"
+)
+
+func gateNames() []string { return []string{gateRelease, gateTopology} }
+
+func (g *gates) Type() string { return "mapStringBool" }
+
+func (g *gates) String() string { return joinPairs(*g, "=") }
+
+func (g *gates) Set(value string) error {
+	for pair := range strings.SplitSeq(value, ",") {
+		if pair == "" {
+			continue
+		}
+		name, setting, _ := strings.Cut(strings.TrimSpace(pair), "=")
+		name = strings.TrimSpace(name)
+		if !slices.Contains(gateNames(), name) {
+			return fmt.Errorf("unknown feature gate %q%s: known are %s", name, hint(name, gateNames(), ""), strings.Join(gateNames(), ", "))
+		}
+		on, err := strconv.ParseBool(strings.TrimSpace(setting))
+		if err != nil {
+			return fmt.Errorf("feature gate %s is set to %q: use %s=true or %s=false", name, setting, name, name)
+		}
+		if *g == nil {
+			*g = gates{}
+		}
+		(*g)[name] = on
+	}
+	return nil
+}
+
+// labels is the value of --leader-election-labels.
+type labels map[string]string
+
+func (l *labels) Type() string { return "mapStringString" }
+
+func (l *labels) String() string { return joinPairs(*l, ":") }
+
+func (l *labels) Set(value string) error {
+	for pair := range strings.SplitSeq(value, ",") {
+		key, label, ok := strings.Cut(pair, ":")
+		if !ok || strings.Contains(label, ":") {
+			return fmt.Errorf("malformed label %q: use key:value", pair)
+		}
+		if *l == nil {
+			*l = labels{}
+		}
+		(*l)[strings.TrimSpace(key)] = strings.TrimSpace(label)
+	}
+	return nil
+}
+
+func joinPairs[V any](pairs map[string]V, between string) string {
+	var all []string
+	for _, key := range slices.Sorted(maps.Keys(pairs)) {
+		all = append(all, fmt.Sprintf("%s%s%v", key, between, pairs[key]))
+	}
+	return strings.Join(all, ",")
+}
+
+// hint suggests the candidate that word may have been meant for.
+func hint(word string, candidates []string, prefix string) string {
+	if nearest, ok := names.Nearest(word, candidates); ok {
+		return fmt.Sprintf(" (did you mean %s%s?)", prefix, nearest)
+	}
+	return ""
+}

@@ -1,0 +1,145 @@
+package deletion
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/names"
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/capability"
+	"github.com/csi-provisioner/csi-provisioner/pkg/secrets"
+)
+
+// Input is everything that a decision depends on.
+type Input struct {
+	Volume *corev1.PersistentVolume
+	// Class is the volume's class; nil when there is none of that name. It
+	// matters only for volumes that carry no reference to their secret.
+	Class *storagev1.StorageClass
+	// AttachedTo names the nodes that the volume is attached to, by any
+	// VolumeAttachment, whether it is being deleted or not.
+	AttachedTo   []string
+	Driver       string
+	Capabilities capability.Set
+}
+
+// Verdict is what to do about a volume.
+type Verdict uint8
+
+const (
+	// Skip: there is nothing to do until the volume changes.
+	Skip Verdict = iota
+	// AddFinalizer: the volume will have to be deleted one day, but carries no
+	// finalizer.
+	AddFinalizer
+	// RemoveFinalizer: the volume will not have to be deleted, but carries the
+	// finalizer.
+	RemoveFinalizer
+	// Wait: the volume must be deleted, but is still attached; Err says where.
+	Wait
+	// Reject: the volume must be deleted, but can't be; Err says why.
+	Reject
+	// Act: delete the volume at the driver, then the PersistentVolume.
+	Act
+)
+
+// Decision is the answer to an [Input].
+type Decision struct {
+	Verdict Verdict
+	Err     error
+	// Handle and Secret are what DeleteVolume is called with; Secret is nil for
+	// none.
+	Handle string
+	Secret *secrets.Ref
+}
+
+// Decide says what to do about a volume.
+func Decide(in Input) Decision {
+	if !Concerns(in.Volume, in.Driver) {
+		return Decision{Verdict: Skip}
+	}
+	if verdict := finalizer(in.Volume); verdict != Skip {
+		return Decision{Verdict: verdict}
+	}
+	if !due(in.Volume) {
+		return Decision{Verdict: Skip}
+	}
+	if missing := in.Capabilities.MissingForVolumes(); missing != "" {
+		return Decision{Verdict: Reject, Err: fmt.Errorf("CSI driver %q can't delete volumes: it does not report the %s", in.Driver, missing)}
+	}
+	if in.Capabilities.PublishUnpublish && len(in.AttachedTo) > 0 {
+		return Decision{Verdict: Wait, Err: fmt.Errorf("PersistentVolume %q is still attached to node %s: it is deleted as soon as its VolumeAttachment is gone", in.Volume.Name, strings.Join(slices.Sorted(slices.Values(in.AttachedTo)), ", "))}
+	}
+	ref, err := secret(in)
+	if err != nil {
+		return Decision{Verdict: Reject, Err: err}
+	}
+	return Decision{Verdict: Act, Handle: in.Volume.Spec.CSI.VolumeHandle, Secret: ref}
+}
+
+// Concerns tells whether a volume is this driver's. The volume's own driver
+// decides; a volume that says that another one has provisioned it is left
+// alone. Volumes made by hand count, too.
+func Concerns(volume *corev1.PersistentVolume, driver string) bool {
+	if volume.Spec.CSI == nil || volume.Spec.CSI.Driver != driver {
+		return false
+	}
+	provisioner, ok := volume.Annotations[names.ProvisionedBy]
+	return !ok || provisioner == driver || volume.Annotations[names.MigratedTo] == driver
+}
+
+// finalizer tells how the volume's finalizer must change (KEP-2644).
+func finalizer(volume *corev1.PersistentVolume) Verdict {
+	has := HasFinalizer(volume)
+	deleted := volume.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimDelete
+	switch {
+	case has && !deleted:
+		return RemoveFinalizer
+	case !has && deleted && volume.DeletionTimestamp == nil && volume.Status.Phase == corev1.VolumeBound:
+		return AddFinalizer
+	}
+	return Skip
+}
+
+// HasFinalizer tells whether the volume carries this program's finalizer.
+func HasFinalizer(volume *corev1.PersistentVolume) bool {
+	return slices.Contains(volume.Finalizers, names.VolumeFinalizer)
+}
+
+// due tells whether the volume must go. One that is already being deleted and
+// has no finalizer is past help: its PersistentVolume may be gone at any moment.
+func due(volume *corev1.PersistentVolume) bool {
+	return volume.Status.Phase == corev1.VolumeReleased &&
+		volume.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimDelete &&
+		(volume.DeletionTimestamp == nil || HasFinalizer(volume))
+}
+
+// secret finds the Secret of DeleteVolume: that which the volume's annotations
+// name, and for a volume without them, that of its class.
+func secret(in Input) (*secrets.Ref, error) {
+	name, hasName := in.Volume.Annotations[names.DeletionSecretName]
+	namespace, hasNamespace := in.Volume.Annotations[names.DeletionSecretNamespace]
+	if hasName && hasNamespace {
+		if name == "" || namespace == "" {
+			return nil, nil
+		}
+		return &secrets.Ref{Namespace: namespace, Name: name}, nil
+	}
+	claim := in.Volume.Spec.ClaimRef
+	if in.Class == nil || claim == nil {
+		return nil, nil
+	}
+	ref, err := secrets.Resolve(secrets.Provisioner, in.Class.Parameters, secrets.Volume{
+		PVName:             in.Volume.Name,
+		ClaimName:          claim.Name,
+		ClaimNamespace:     claim.Namespace,
+		AnnotationsUnknown: true,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("finding the secret of DeleteVolume, as PersistentVolume %q has no annotation %s: StorageClass %q: %w", in.Volume.Name, names.DeletionSecretName, in.Class.Name, err)
+	}
+	return ref, nil
+}

@@ -1,0 +1,92 @@
+package provision
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/names"
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/capability"
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/topology"
+)
+
+// Driver is the driver that this process works for.
+type Driver struct {
+	// Name is the driver's, as GetPluginInfo reports it.
+	Name string
+	// Identity names this process; it goes into the attributes of the volumes
+	// that it makes.
+	Identity     string
+	Capabilities capability.Set
+}
+
+// Options are the flags that change what is decided.
+type Options struct {
+	// VolumeNamePrefix is the first part of a volume's name, before a dash.
+	VolumeNamePrefix string
+	// VolumeNameUUIDLength is the number of characters of the claim's UID,
+	// without its dashes, in a volume's name; -1 for the UID as it is.
+	VolumeNameUUIDLength int
+	// DefaultFSType is used when the class names no file system.
+	DefaultFSType string
+	// ExtraCreateMetadata adds the names of claim and volume to the request's
+	// parameters.
+	ExtraCreateMetadata bool
+	// Topology, StrictTopology and ImmediateTopology: see [topology.Request].
+	// Without Topology the driver's capability for it is not used.
+	Topology          bool
+	StrictTopology    bool
+	ImmediateTopology bool
+	// ControllerPublishReadonly marks volumes read-only whose only access mode
+	// is ReadOnlyMany.
+	ControllerPublishReadonly bool
+}
+
+// Input is everything that a decision depends on.
+type Input struct {
+	Claim *corev1.PersistentVolumeClaim
+	// Class is the claim's class (see [ClassName]); nil when there is none of
+	// that name.
+	Class *storagev1.StorageClass
+	// VolumeStored tells that a PersistentVolume of the claim's volume name
+	// exists.
+	VolumeStored bool
+	Driver       Driver
+	Options      Options
+	// Facts are those about the claim's selected node (see [SelectedNode]).
+	Facts topology.Facts
+}
+
+// UsesTopology tells whether volumes are made with topology requirements.
+func (in Input) UsesTopology() bool {
+	return in.Options.Topology && in.Driver.Capabilities.Topology
+}
+
+// ClassName returns the name of a claim's class: that of the beta annotation,
+// else that of its spec, else the empty string.
+func ClassName(claim *corev1.PersistentVolumeClaim) string {
+	if name, ok := claim.Annotations[names.StorageClassBeta]; ok {
+		return name
+	}
+	if claim.Spec.StorageClassName != nil {
+		return *claim.Spec.StorageClassName
+	}
+	return ""
+}
+
+// SelectedNode returns the node that the scheduler has chosen for a claim, or
+// the empty string.
+func SelectedNode(claim *corev1.PersistentVolumeClaim) string {
+	if node, ok := claim.Annotations[names.SelectedNode]; ok {
+		return node
+	}
+	return claim.Annotations[names.SelectedNodeAlpha]
+}
+
+// Provisioner returns the driver that a claim asks for, or the empty string
+// where kube-controller-manager has not found that the claim needs one.
+func Provisioner(claim *corev1.PersistentVolumeClaim) string {
+	if driver, ok := claim.Annotations[names.StorageProvisioner]; ok {
+		return driver
+	}
+	return claim.Annotations[names.StorageProvisionerBeta]
+}

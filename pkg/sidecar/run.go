@@ -1,0 +1,133 @@
+package sidecar
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/uuid"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
+	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
+	"github.com/csi-provisioner/csi-provisioner/pkg/metrics"
+	"github.com/csi-provisioner/csi-provisioner/pkg/options"
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/topology"
+)
+
+// process is what the parts of one run share.
+type process struct {
+	config  options.Config
+	clock   clock.WithTicker
+	metrics *metrics.Set
+	health  *health
+
+	clients   *kube.Clients
+	session   *csi.Session
+	informers *kube.Informers
+	places    *topology.Index
+	events    *kube.Events
+	volumes   csi.Volumes
+}
+
+// Run works until the context ends, then finishes what is under way, gives the
+// lease back and returns nil. The error says why it can't go on.
+func Run(ctx context.Context, config options.Config, version string) error {
+	logger := klog.FromContext(ctx)
+	logger.Info("Starting", "version", version)
+	p := &process{
+		config:  config,
+		clock:   clock.RealClock{},
+		metrics: metrics.New(),
+		health:  newHealth(),
+		places:  topology.NewIndex(),
+	}
+	// Whatever ends the run ends everything that was started for it.
+	background, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(nil)
+
+	server, err := p.serve(background)
+	if err != nil {
+		return err
+	}
+	defer server.shutdown()
+	if err := p.connect(ctx, background, version); err != nil {
+		return orStopped(ctx, err)
+	}
+	defer p.events.Shutdown()
+	if err := p.watch(background); err != nil {
+		return err
+	}
+	if err := p.lead(ctx, background); err != nil {
+		return err
+	}
+	logger.Info("Stopped")
+	return nil
+}
+
+// orStopped returns nil for errors that come from having been told to stop.
+func orStopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// connect finds the API server and the driver. The driver is waited for until
+// ctx ends; its connection lasts as long as the background.
+func (p *process) connect(ctx, background context.Context, version string) error {
+	restConfig, err := kube.RESTConfig(p.config.Kube.Master, p.config.Kube.Kubeconfig, "csi-provisioner/"+version)
+	if err != nil {
+		return err
+	}
+	limits := kube.Limits{QPS: p.config.Kube.QPS, Burst: p.config.Kube.Burst}
+	if p.clients, err = kube.NewClients(restConfig, limits, p.config.LeaderElection.RenewDeadline); err != nil {
+		return err
+	}
+	conn, err := csi.Dial(p.config.CSI.Address, p.metrics.Calls)
+	if err != nil {
+		return err
+	}
+	context.AfterFunc(background, func() { _ = conn.Close() })
+	if p.session, err = csi.Open(ctx, conn, p.config.CSI.Timeout, p.clock); err != nil {
+		return err
+	}
+	info := p.session.Info()
+	klog.FromContext(ctx).Info("The CSI driver is ready", "driver", info.Name, "driverVersion", info.Version, "capabilities", info.Capabilities)
+	p.metrics.Calls.SetDriverName(info.Name)
+	p.health.require("driver", p.session.Ready)
+	p.volumes = csi.Timeout(csi.NewVolumes(conn), p.config.CSI.Timeout)
+
+	hostname, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("finding the host's name: %w", err)
+	}
+	p.events = kube.NewEvents(background, p.clients.Events, info.Name+"_"+hostname+"_"+string(uuid.NewUUID()))
+	return nil
+}
+
+// watch starts the informers, and the index that they feed.
+func (p *process) watch(background context.Context) error {
+	info := p.session.Info()
+	var err error
+	p.informers, err = kube.NewInformers(p.clients, kube.Driver{
+		Name:         info.Name,
+		Capabilities: info.Capabilities,
+		Topology:     p.config.Gates.Topology,
+	})
+	if err != nil {
+		return err
+	}
+	p.health.require("caches", p.informers.Synced)
+	p.informers.Start(background)
+	return nil
+}
+
+// newIdentity names this process in the volumes that it makes, as
+// external-provisioner does: the time, a random number, the driver.
+func newIdentity(now time.Time, driver string) string {
+	return fmt.Sprintf("%d-%d-%s", now.UnixMilli(), rand.IntN(10000), driver)
+}
