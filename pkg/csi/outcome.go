@@ -59,10 +59,11 @@ func Classify(err error) Outcome {
 }
 
 // tooLarge tells whether it was not the driver that lacks resources: gRPC
-// reports an answer beyond the size limit with the same code. The driver has
-// done its work then.
+// reports an answer beyond the size limit, before or after decompression, with
+// the same code. The driver has done its work then. The words may stand behind
+// those of an error that wraps gRPC's.
 func tooLarge(s *status.Status) bool {
-	return strings.HasPrefix(s.Message(), "grpc: received message larger than max")
+	return strings.Contains(s.Message(), "grpc: received message") && strings.Contains(s.Message(), "larger than max")
 }
 
 // NotFound tells whether the error says that the volume does not exist.

@@ -78,11 +78,11 @@ func (s *Session) Watch(ctx context.Context, returned func()) error {
 		s.ready.Store(false)
 		logger.Info("Lost the connection to the CSI driver, reconnecting")
 		info, err := s.meet(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err != nil {
+		if err != nil && ctx.Err() == nil {
 			return err
+		}
+		if ctx.Err() != nil {
+			break
 		}
 		if info.Name != s.info.Name || info.Capabilities != s.info.Capabilities {
 			return fmt.Errorf("the CSI driver has come back as another one: it was %+v and is %+v", s.info, info)
@@ -105,6 +105,15 @@ func (s *Session) meet(ctx context.Context) (Info, error) {
 		if _, answered := status.FromError(err); err == nil || !answered || Classify(err) != Pending {
 			return info, err
 		}
+		s.pause(ctx)
+	}
+}
+
+// pause waits for the time between two tries, or the end of the context.
+func (s *Session) pause(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-s.clock.After(probeInterval):
 	}
 }
 
@@ -123,10 +132,7 @@ func (s *Session) probe(ctx context.Context) error {
 		if failures%progressProbes == 0 {
 			logger.Info("Waiting for the CSI driver to be ready", "address", s.conn.Target(), "tries", failures+1, "answer", answer(err))
 		}
-		select {
-		case <-ctx.Done():
-		case <-s.clock.After(probeInterval):
-		}
+		s.pause(ctx)
 	}
 }
 

@@ -7,6 +7,9 @@ import (
 
 	csipb "github.com/container-storage-interface/spec/lib/go/csi"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 )
 
 // Volumes makes and deletes volumes at a driver. Both calls are idempotent (CSI
@@ -15,6 +18,9 @@ type Volumes interface {
 	CreateVolume(ctx context.Context, request *csipb.CreateVolumeRequest) (*csipb.CreateVolumeResponse, error)
 	DeleteVolume(ctx context.Context, request *csipb.DeleteVolumeRequest) error
 }
+
+// SameRequest tells whether one request repeats the other.
+func SameRequest(a, b *csipb.CreateVolumeRequest) bool { return proto.Equal(a, b) }
 
 // NewVolumes returns the port over a connection.
 func NewVolumes(conn grpc.ClientConnInterface) Volumes {
@@ -45,13 +51,23 @@ type timed struct {
 func (t timed) CreateVolume(ctx context.Context, request *csipb.CreateVolumeRequest) (*csipb.CreateVolumeResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, t.timeout)
 	defer cancel()
-	return t.next.CreateVolume(ctx, request)
+	response, err := t.next.CreateVolume(ctx, request)
+	return response, t.explain(ctx, err)
 }
 
 func (t timed) DeleteVolume(ctx context.Context, request *csipb.DeleteVolumeRequest) error {
 	ctx, cancel := context.WithTimeout(ctx, t.timeout)
 	defer cancel()
-	return t.next.DeleteVolume(ctx, request)
+	return t.explain(ctx, t.next.DeleteVolume(ctx, request))
+}
+
+// explain says why a call has ended that took too long: gRPC's own words for it
+// may be "stream terminated by RST_STREAM with error code: CANCEL".
+func (t timed) explain(ctx context.Context, err error) error {
+	if status.Code(err) != codes.DeadlineExceeded || !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return err
+	}
+	return status.Errorf(codes.DeadlineExceeded, "the driver has not answered within %s (--timeout): the call is repeated, the driver's log may tell what takes so long", t.timeout)
 }
 
 // ErrStopping is returned for calls that are not made because the program is

@@ -211,22 +211,23 @@ func (i *Informers) FeedTopology(index *topology.Index, driver string, changed f
 	if i.Nodes == nil {
 		return nil
 	}
+	tell := func(did bool) {
+		if did {
+			changed()
+		}
+	}
 	err := i.Handle(i.Nodes, "node labels", onEach(func(node *metav1.PartialObjectMetadata) {
-		index.SetNode(node.Name, node.Labels)
-		changed()
+		tell(index.SetNode(node.Name, node.Labels))
 	}, func(node *metav1.PartialObjectMetadata) {
-		index.DeleteNode(node.Name)
-		changed()
+		tell(index.DeleteNode(node.Name))
 	}))
 	if err != nil {
 		return err
 	}
 	return i.Handle(i.Registrations, "topology keys", onEach(func(node *storagev1.CSINode) {
-		index.SetRegistration(node.Name, topologyKeys(node, driver))
-		changed()
+		tell(index.SetRegistration(node.Name, topologyKeys(node, driver)))
 	}, func(node *storagev1.CSINode) {
-		index.DeleteRegistration(node.Name)
-		changed()
+		tell(index.DeleteRegistration(node.Name))
 	}))
 }
 

@@ -42,37 +42,38 @@ func newQueues(registry *prometheus.Registry) *Queues {
 	return q
 }
 
-// NewDepthMetric implements workqueue.MetricsProvider, as do the others.
+// NewDepthMetric returns the depth of a queue; it and the following methods
+// implement workqueue.MetricsProvider.
 func (q *Queues) NewDepthMetric(name string) workqueue.GaugeMetric {
 	return q.depth.WithLabelValues(name)
 }
 
-// NewAddsMetric: see [Queues.NewDepthMetric].
+// NewAddsMetric returns the number of keys added.
 func (q *Queues) NewAddsMetric(name string) workqueue.CounterMetric {
 	return q.adds.WithLabelValues(name)
 }
 
-// NewLatencyMetric: see [Queues.NewDepthMetric].
+// NewLatencyMetric returns how long keys wait.
 func (q *Queues) NewLatencyMetric(name string) workqueue.HistogramMetric {
 	return q.latency.WithLabelValues(name)
 }
 
-// NewWorkDurationMetric: see [Queues.NewDepthMetric].
+// NewWorkDurationMetric returns how long the work on keys takes.
 func (q *Queues) NewWorkDurationMetric(name string) workqueue.HistogramMetric {
 	return q.duration.WithLabelValues(name)
 }
 
-// NewUnfinishedWorkSecondsMetric: see [Queues.NewDepthMetric].
+// NewUnfinishedWorkSecondsMetric returns how long the keys in work have taken.
 func (q *Queues) NewUnfinishedWorkSecondsMetric(name string) workqueue.SettableGaugeMetric {
 	return q.unfinished.WithLabelValues(name)
 }
 
-// NewLongestRunningProcessorSecondsMetric: see [Queues.NewDepthMetric].
+// NewLongestRunningProcessorSecondsMetric returns how long the longest of them has taken.
 func (q *Queues) NewLongestRunningProcessorSecondsMetric(name string) workqueue.SettableGaugeMetric {
 	return q.longest.WithLabelValues(name)
 }
 
-// NewRetriesMetric: see [Queues.NewDepthMetric].
+// NewRetriesMetric returns the number of retries.
 func (q *Queues) NewRetriesMetric(name string) workqueue.CounterMetric {
 	return q.retries.WithLabelValues(name)
 }

@@ -183,7 +183,7 @@ func (p *process) work(ctx, stop context.Context) error {
 		return err
 	}
 	if err := p.waitForSync(ctx, stop); err != nil {
-		return orStopped(stop, err)
+		return unlessStopped(stop, err)
 	}
 	logger.Info("Working", "driver", p.session.Info().Name, "threads", p.config.Work.Threads)
 

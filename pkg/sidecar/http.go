@@ -71,7 +71,7 @@ func (p *process) serve(ctx context.Context) (*server, error) {
 	if p.config.HTTP.Endpoint == "" {
 		return nil, nil
 	}
-	listener, err := net.Listen("tcp", p.config.HTTP.Endpoint)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", p.config.HTTP.Endpoint)
 	if err != nil {
 		return nil, fmt.Errorf("listening at --http-endpoint=%q: %w", p.config.HTTP.Endpoint, err)
 	}
@@ -85,11 +85,11 @@ func (p *process) serve(ctx context.Context) (*server, error) {
 	return s, nil
 }
 
-func (s *server) shutdown() {
+func (s *server) shutdown(ctx context.Context) {
 	if s == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), httpShutdown)
+	ctx, cancel := context.WithTimeout(ctx, httpShutdown)
 	defer cancel()
 	_ = s.http.Shutdown(ctx)
 }

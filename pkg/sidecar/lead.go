@@ -128,7 +128,7 @@ func (e *election) stand(stop, background context.Context, released <-chan struc
 	ctx, cancel := context.WithCancel(background)
 	defer cancel()
 	c := &candidacy{cancel: cancel, result: make(chan error, 1)}
-	elector, err := e.elector(c, stop)
+	elector, err := e.elector(stop, c)
 	if err != nil {
 		return false, err
 	}
@@ -163,7 +163,7 @@ func (e *election) stand(stop, background context.Context, released <-chan struc
 	return true, err
 }
 
-func (e *election) elector(c *candidacy, stop context.Context) (*leaderelection.LeaderElector, error) {
+func (e *election) elector(stop context.Context, c *candidacy) (*leaderelection.LeaderElector, error) {
 	l := e.process.config.LeaderElection
 	leading := e.process.metrics.Leading.WithLabelValues(e.name)
 	leading.Set(0)

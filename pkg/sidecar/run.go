@@ -53,9 +53,9 @@ func Run(ctx context.Context, config options.Config, version string) error {
 	if err != nil {
 		return err
 	}
-	defer server.shutdown()
+	defer server.shutdown(background)
 	if err := p.connect(ctx, background, version); err != nil {
-		return orStopped(ctx, err)
+		return unlessStopped(ctx, err)
 	}
 	defer p.events.Shutdown()
 	if err := p.watch(background); err != nil {
@@ -68,12 +68,13 @@ func Run(ctx context.Context, config options.Config, version string) error {
 	return nil
 }
 
-// orStopped returns nil for errors that come from having been told to stop.
-func orStopped(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
+// unlessStopped returns the error, but nil after having been told to stop: that
+// is where the error comes from then.
+func unlessStopped(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil
 }
 
 // connect finds the API server and the driver. The driver is waited for until

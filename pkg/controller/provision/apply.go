@@ -98,17 +98,19 @@ func (c *Controller) notCreated(ctx context.Context, current *attempt, err error
 		return c.failed(current.claim, err)
 	}
 	explained := fmt.Errorf("creating volume %q at CSI driver %q: %w", current.plan.Request.GetName(), c.config.Driver.Name, &driverError{err})
-	outcome := csi.Classify(err)
+	outcome, elsewhere := csi.Classify(err), current.plan.Reschedule
 	switch {
-	case csi.AlreadyExists(err) && current.previous != nil:
-		// The request that was replaced has made a volume after all.
-		current.plan, current.previous, current.ambiguous = current.previous, nil, false
+	case csi.AlreadyExists(err) && current.fallBack():
+		// A request that was replaced has made a volume after all.
+		current.ambiguous = false
 	case outcome == csi.Pending:
 		current.ambiguous = false
 		if csi.Unreachable(err) {
 			explained = fmt.Errorf("%w (waiting for the driver to come back)", explained)
 		}
-	case outcome == csi.Ambiguous:
+	case outcome == csi.Ambiguous, current.fallBack():
+		// That this request has made no volume says nothing about those that it
+		// has replaced.
 		current.ambiguous = true
 	default:
 		c.attempts.end(current.claim.UID)
@@ -116,7 +118,7 @@ func (c *Controller) notCreated(ctx context.Context, current *attempt, err error
 	switch {
 	case outcome == csi.Infeasible:
 		return c.infeasible(current.claim, explained)
-	case outcome == csi.Exhausted && current.plan.Reschedule:
+	case outcome == csi.Exhausted && elsewhere:
 		return c.reschedule(ctx, current.claim, explained)
 	}
 	return c.failed(current.claim, explained)
@@ -197,7 +199,7 @@ func (c *Controller) abandon(ctx context.Context, current *attempt) (controller.
 		logger.Info("Finishing the creation of a volume whose claim has gone")
 		response, err := c.create(ctx, current)
 		if err != nil {
-			return c.notAbandoned(current, err)
+			return c.notAbandoned(ctx, current, err)
 		}
 		current.useless = response.GetVolume().GetVolumeId()
 		if current.useless == "" {
@@ -213,11 +215,14 @@ func (c *Controller) abandon(ctx context.Context, current *attempt) (controller.
 }
 
 // notAbandoned ends the attempt when the driver says that there is no volume.
-func (c *Controller) notAbandoned(current *attempt, err error) (controller.Result, error) {
+func (c *Controller) notAbandoned(ctx context.Context, current *attempt, err error) (controller.Result, error) {
 	var notAsked *notAskedError
 	if !errors.As(err, &notAsked) {
 		switch csi.Classify(err) {
 		case csi.Final, csi.Infeasible, csi.Exhausted:
+			if current.fallBack() {
+				return c.abandon(ctx, current)
+			}
 			c.attempts.end(current.claim.UID)
 			c.attempts.forget(current.claim.UID)
 			return controller.Result{}, nil

@@ -19,8 +19,9 @@ type attempt struct {
 	// ambiguous tells that the last call is over, but not whether there is a
 	// volume: a request that has changed since may take its place.
 	ambiguous bool
-	// previous is the plan that an ambiguous one has replaced; nil for none.
-	previous *provision.Plan
+	// previous are the different plans that this one has replaced: each of them
+	// may have made the volume, if there is one.
+	previous []*provision.Plan
 	// made is the PersistentVolume to store.
 	made *corev1.PersistentVolume
 	// started is when the call began that made it.
@@ -29,6 +30,16 @@ type attempt struct {
 	storing bool
 	// useless is the handle of a volume to delete.
 	useless string
+}
+
+// fallBack takes the attempt back to a plan that was replaced; false when there
+// is none.
+func (a *attempt) fallBack() bool {
+	if len(a.previous) == 0 {
+		return false
+	}
+	a.plan, a.previous = a.previous[0], a.previous[1:]
+	return true
 }
 
 // attempts are those under way, by the UID of the claim.

@@ -162,12 +162,17 @@ func (c *Controller) decide(ctx context.Context, claim *corev1.PersistentVolumeC
 }
 
 // replacement returns the attempt with a new plan. What it replaces, if
-// anything, is remembered: if there is a volume, it was made by that.
+// anything, is remembered: if there is a volume, it may have been made by that.
 func replacement(claim *corev1.PersistentVolumeClaim, plan *provision.Plan, current *attempt) *attempt {
 	next := &attempt{claim: claim, plan: plan}
-	if current != nil {
-		next.ambiguous = true
-		next.previous = current.plan
+	if current == nil {
+		return next
+	}
+	next.ambiguous = true
+	for _, replaced := range append([]*provision.Plan{current.plan}, current.previous...) {
+		if !csi.SameRequest(replaced.Request, plan.Request) {
+			next.previous = append(next.previous, replaced)
+		}
 	}
 	return next
 }

@@ -32,6 +32,7 @@ func (s Set) FromPlugin(capabilities []*csipb.PluginCapability) Set {
 			s.ControllerService = true
 		case csipb.PluginCapability_Service_VOLUME_ACCESSIBILITY_CONSTRAINTS:
 			s.Topology = true
+		default: // not asked about
 		}
 	}
 	return s
@@ -47,6 +48,7 @@ func (s Set) FromController(capabilities []*csipb.ControllerServiceCapability) S
 			s.PublishUnpublish = true
 		case csipb.ControllerServiceCapability_RPC_SINGLE_NODE_MULTI_WRITER:
 			s.SingleNodeMultiWriter = true
+		default: // not asked about
 		}
 	}
 	return s

@@ -54,5 +54,5 @@ func accessMode(mode corev1.PersistentVolumeAccessMode, singleNodeMultiWriter bo
 	case corev1.ReadWriteMany:
 		return csipb.VolumeCapability_AccessMode_MULTI_NODE_MULTI_WRITER, nil
 	}
-	return csipb.VolumeCapability_AccessMode_UNKNOWN, fmt.Errorf("the claim's spec.accessModes holds the unknown mode %q", mode)
+	return csipb.VolumeCapability_AccessMode_UNKNOWN, fmt.Errorf("the claim's spec.accessModes holds the unknown mode %.253q", mode)
 }

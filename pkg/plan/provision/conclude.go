@@ -12,6 +12,11 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/topology"
 )
 
+// maxVolumeObjectBytes bounds the PersistentVolumes that are sent to the API
+// server. By default etcd takes requests of up to 1.5 MiB, in which the server
+// adds to what it was sent; its refusal can't be told from errors that pass.
+const maxVolumeObjectBytes = 1 << 20
+
 // Conclusion is what follows from the driver's answer to a plan.
 type Conclusion struct {
 	// Volume is the PersistentVolume to store; nil when Err is not.
@@ -50,6 +55,12 @@ func Conclude(plan *Plan, response *csipb.CreateVolumeResponse) Conclusion {
 	maps.Copy(volume.Spec.CSI.VolumeAttributes, made.GetVolumeContext())
 	if plan.UsesTopology {
 		volume.Spec.NodeAffinity = topology.NodeAffinity(made.GetAccessibleTopology())
+	}
+	if size := volume.Size(); size > maxVolumeObjectBytes {
+		return Conclusion{
+			Discard: made.GetVolumeId(),
+			Err:     fmt.Errorf("the CSI driver answered CreateVolume with so much that the PersistentVolume is of %d bytes, where Kubernetes can store %d: its volume_context must be shorter: the volume is of no use and is deleted again", size, maxVolumeObjectBytes),
+		}
 	}
 	return Conclusion{Volume: volume}
 }

@@ -46,13 +46,13 @@ func Decide(in Input) Decision {
 	}
 	class := ClassName(in.Claim)
 	if in.Class == nil {
-		return reject(fmt.Errorf("StorageClass %q does not exist: create it, or create the claim with another spec.storageClassName", class))
+		return reject(fmt.Errorf("StorageClass %.253q does not exist: create it, or create the claim with another spec.storageClassName", class))
 	}
 	if in.Class.Provisioner != in.Driver.Name || waitsForConsumer(in) {
 		return Decision{Verdict: Skip}
 	}
 	if kind, foreign := populated(in.Claim); foreign {
-		return Decision{Verdict: Leave, Message: fmt.Sprintf("Waiting for a volume populator to provision the claim: its data source is of kind %s", kind)}
+		return Decision{Verdict: Leave, Message: fmt.Sprintf("Waiting for a volume populator to provision the claim: its data source is of kind %.253s", kind)}
 	}
 	if err := supported(in); err != nil {
 		return reject(err)
@@ -122,12 +122,12 @@ func supported(in Input) error {
 		return errors.New("the claim has a spec.selector, which selects among existing volumes and can't be used with dynamic provisioning: create the claim without it, or with an empty spec.storageClassName")
 	}
 	if kind, group := source(in.Claim); kind == "VolumeSnapshot" && group != snapshotGroup {
-		return fmt.Errorf("the claim's data source is a VolumeSnapshot of API group %q: its apiGroup must be %q", group, snapshotGroup)
+		return fmt.Errorf("the claim's data source is a VolumeSnapshot of API group %.253q: its apiGroup must be %q", group, snapshotGroup)
 	} else if kind != "" {
-		return fmt.Errorf("the claim's data source is a %s: this version creates empty volumes only", kind)
+		return fmt.Errorf("the claim's data source is a %.253s: this version creates empty volumes only", kind)
 	}
 	if name := in.Claim.Spec.VolumeAttributesClassName; name != nil && *name != "" {
-		return fmt.Errorf("the claim names the VolumeAttributesClass %q: this version creates volumes without one only", *name)
+		return fmt.Errorf("the claim names the VolumeAttributesClass %.253q: this version creates volumes without one only", *name)
 	}
 	if in.Claim.UID == "" {
 		return errors.New("the claim has no metadata.uid")

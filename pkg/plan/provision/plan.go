@@ -2,6 +2,7 @@ package provision
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	csipb "github.com/container-storage-interface/spec/lib/go/csi"
@@ -81,15 +82,28 @@ func newRequest(in Input, name, fsType string) (*csipb.CreateVolumeRequest, erro
 	if err != nil {
 		return nil, fmt.Errorf("finding where the volume may be: %w", err)
 	}
-	requested := in.Claim.Spec.Resources.Requests[corev1.ResourceStorage]
+	size, err := requestedBytes(in.Claim)
+	if err != nil {
+		return nil, err
+	}
 	return &csipb.CreateVolumeRequest{
-		Name: name,
-		// Value rounds up to whole bytes.
-		CapacityRange:             &csipb.CapacityRange{RequiredBytes: requested.Value()},
+		Name:                      name,
+		CapacityRange:             &csipb.CapacityRange{RequiredBytes: size},
 		VolumeCapabilities:        capabilities,
 		Parameters:                parameters,
 		AccessibilityRequirements: requirement,
 	}, nil
+}
+
+// requestedBytes returns the size that the claim requests, rounded up to whole
+// bytes; 0 when it requests none.
+func requestedBytes(claim *corev1.PersistentVolumeClaim) (int64, error) {
+	requested := claim.Spec.Resources.Requests[corev1.ResourceStorage]
+	// Value wraps around: it would make a small volume of a huge request.
+	if requested.CmpInt64(math.MaxInt64) > 0 {
+		return 0, fmt.Errorf("the claim's spec.resources.requests.storage is %.100s: CSI has sizes of up to %d bytes", requested.String(), int64(math.MaxInt64))
+	}
+	return requested.Value(), nil
 }
 
 func requirement(in Input) (*csipb.TopologyRequirement, error) {

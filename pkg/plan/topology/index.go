@@ -92,43 +92,58 @@ func (i *Index) largest() *group {
 	return best
 }
 
-// SetNode notes the labels of a node.
-func (i *Index) SetNode(name string, labels map[string]string) {
+// SetNode notes the labels of a node. It tells, as do the other setters, whether
+// that can change the answer to anything: most updates of nodes are none but
+// signs of life.
+func (i *Index) SetNode(name string, labels map[string]string) (changed bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	for _, g := range i.groups {
-		g.move(i.labels[name], labels)
-	}
+	changed = i.relabel(name, labels)
 	i.labels[name] = labels
+	return changed
 }
 
 // DeleteNode notes that a node is gone.
-func (i *Index) DeleteNode(name string) {
+func (i *Index) DeleteNode(name string) (changed bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	for _, g := range i.groups {
-		g.move(i.labels[name], nil)
-	}
+	changed = i.relabel(name, nil)
 	delete(i.labels, name)
+	return changed
+}
+
+func (i *Index) relabel(node string, labels map[string]string) (changed bool) {
+	for _, g := range i.groups {
+		if g.move(i.labels[node], labels) {
+			changed = true
+		}
+	}
+	return changed
 }
 
 // SetRegistration notes the topology keys that the driver has registered on a
 // node (its entry in the CSINode object); none when it has no entry.
-func (i *Index) SetRegistration(node string, keys []string) {
+func (i *Index) SetRegistration(node string, keys []string) (changed bool) {
 	keys = slices.Compact(slices.Sorted(slices.Values(keys)))
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	if before, known := i.keys[node]; known && slices.Equal(before, keys) {
+		return false
+	}
 	i.leave(node)
 	i.keys[node] = keys
 	i.join(keys)
+	return true
 }
 
 // DeleteRegistration notes that the CSINode object of a node is gone.
-func (i *Index) DeleteRegistration(node string) {
+func (i *Index) DeleteRegistration(node string) (changed bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	_, known := i.keys[node]
 	i.leave(node)
 	delete(i.keys, node)
+	return known
 }
 
 func (i *Index) join(keys []string) {
@@ -158,11 +173,12 @@ func (i *Index) leave(node string) {
 	}
 }
 
-// move counts a node whose labels change; nil labels stand for no node.
-func (g *group) move(from, to map[string]string) {
+// move counts a node whose labels change, and tells whether its term does; nil
+// labels stand for no node.
+func (g *group) move(from, to map[string]string) (changed bool) {
 	before, after := g.term(from), g.term(to)
 	if before.Compare(after) == 0 {
-		return
+		return false
 	}
 	if len(before) > 0 {
 		entry := g.nodes[before.String()]
@@ -181,6 +197,7 @@ func (g *group) move(from, to map[string]string) {
 		}
 		entry.count++
 	}
+	return true
 }
 
 func (g *group) term(labels map[string]string) Term {

@@ -29,7 +29,7 @@ type Request struct {
 type NodeGoneError struct{ Node string }
 
 func (e *NodeGoneError) Error() string {
-	return fmt.Sprintf("selected node %q has no CSINode object: the node was removed, or its kubelet has not registered yet", e.Node)
+	return fmt.Sprintf("selected node %.253q has no CSINode object: the node was removed, or its kubelet has not registered yet", e.Node)
 }
 
 // Requirement returns the accessibility requirement of a claim, or nil when
@@ -55,7 +55,7 @@ func delayed(r Request) (*csipb.TopologyRequirement, error) {
 	place := r.Facts.Place
 	allowed := Flatten(r.Allowed)
 	if r.Strict {
-		if allowed.Len() > 0 && allowed.firstWithin(place) < 0 {
+		if len(r.Allowed) > 0 && allowed.firstWithin(place) < 0 {
 			return nil, fmt.Errorf("selected node %q is in topology %q, which the class's allowedTopologies (%s) exclude", r.SelectedNode, place, describe(allowed))
 		}
 		return NewSet([]Term{place}).Requirement(0), nil
@@ -108,6 +108,9 @@ func (f Facts) usable(node string) error {
 const maxDescribed = 5
 
 func describe(s *Set) string {
+	if s.Len() == 0 {
+		return "none"
+	}
 	text := ""
 	for i, term := range s.Terms() {
 		if i == maxDescribed {

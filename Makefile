@@ -1,0 +1,115 @@
+# Two commands do everything on a fresh machine: make demo, make test.
+# make help lists the others.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+BIN     := bin
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+# The Kubernetes that the tests run on; its components tell and compare their
+# versions, so it is stamped on them.
+KUBE_VERSION := 1.37.2
+KUBE_STAMP   := k8s.io/component-base/version
+KUBE_LDFLAGS := -s -w -X $(KUBE_STAMP).gitVersion=v$(KUBE_VERSION) -X $(KUBE_STAMP).gitMajor=1 -X $(KUBE_STAMP).gitMinor=37
+
+# How long the unit tests of one package, and the end-to-end tests, may take.
+UNIT_TIMEOUT := 10m
+E2E_TIMEOUT  := 25m
+# The time that each fuzz target gets in make fuzz.
+FUZZTIME := 60s
+
+step = @printf '\n==> %s\n' "$(1)"
+
+.PHONY: help
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: programs ## Show the product at work on a real cluster (KEEP=1 leaves it running).
+	@$(BIN)/demo
+
+.PHONY: test
+test: unit e2e ## Prove it: unit tests with the race detector, and end to end.
+
+.PHONY: unit
+unit: ## Unit tests with the race detector; needs no root.
+	$(call step,Unit tests)
+	go test -race -timeout $(UNIT_TIMEOUT) ./...
+
+.PHONY: e2e
+e2e: programs ## End-to-end tests on a real cluster; with a kubelet and real volumes as root.
+	$(call step,End-to-end tests)
+	cd test/e2e && go test -count=1 -p 1 -timeout $(E2E_TIMEOUT) ./...
+
+.PHONY: cluster
+cluster: programs ## Start a cluster and leave it running until Ctrl-C.
+	@$(BIN)/cluster
+
+.PHONY: fuzz
+fuzz: ## Fuzz what is fed with strangers' input, FUZZTIME for each target.
+	@for package in $$(grep -rl --include='*_test.go' '^func Fuzz' pkg | xargs -n1 dirname | sort -u); do \
+	  for target in $$(grep -h -o '^func Fuzz[A-Za-z0-9]*' $$package/*_test.go | cut -c6-); do \
+	    printf '\n==> Fuzzing %s in %s\n' "$$target" "$$package"; \
+	    go test "./$$package" -run='^$$' -fuzz="^$$target\$$" -fuzztime=$(FUZZTIME); \
+	  done; \
+	done
+
+.PHONY: verify
+verify: $(BIN)/golangci-lint ## Check format, vet, lint and that go.mod files are tidy.
+	$(call step,Vet)
+	go vet ./...
+	cd test/e2e && go vet ./...
+	$(call step,Format and lint)
+	@unformatted=$$(gofmt -l cmd pkg test); if [ -n "$$unformatted" ]; then echo "run gofmt -w on: $$unformatted"; exit 1; fi
+	$(BIN)/golangci-lint run ./...
+	cd test/e2e && ../../$(BIN)/golangci-lint run --config ../../.golangci.yaml ./...
+	$(call step,go.mod files are tidy)
+	go mod tidy -diff
+	cd test/e2e && go mod tidy -diff
+	cd test/e2e/kube && go mod tidy -diff
+	cd hack/tools && go mod tidy -diff
+
+.PHONY: build
+build: $(BIN)/csi-provisioner ## Build the sidecar.
+
+.PHONY: clean
+clean: ## Remove what was built.
+	rm -rf $(BIN)
+
+# The programs that the demonstration and the end-to-end tests run.
+.PHONY: programs
+programs: xfsprogs $(BIN)/kube $(BIN)/csi-provisioner $(BIN)/driver $(BIN)/demo $(BIN)/cluster
+
+# go build finds out by itself whether there is anything to do.
+.PHONY: $(BIN)/csi-provisioner
+$(BIN)/csi-provisioner:
+	@echo "==> Building the sidecar"
+	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/csi-provisioner
+
+.PHONY: $(BIN)/driver $(BIN)/demo $(BIN)/cluster
+$(BIN)/driver $(BIN)/demo $(BIN)/cluster:
+	@echo "==> Building the test program $(@F)"
+	@cd test/e2e && CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o ../../$@ ./cmd/$(@F)
+
+$(BIN)/kube: $(shell find test/e2e/kube -name '*.go' -o -name 'go.*')
+	@echo "==> Building Kubernetes $(KUBE_VERSION), which takes some minutes the first time"
+	@hack/progress.sh "still building Kubernetes" \
+	  bash -c "cd test/e2e/kube && CGO_ENABLED=0 go build -trimpath -ldflags '$(KUBE_LDFLAGS)' -o ../../../$@ ."
+	@touch $@
+
+$(BIN)/golangci-lint: hack/tools/go.mod
+	@echo "==> Building the linter, which takes some minutes the first time"
+	@hack/progress.sh "still building the linter" \
+	  bash -c "cd hack/tools && go build -o ../../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint"
+	@touch $@
+
+# mkfs.xfs and xfs_growfs, for volumes that are real file systems; only root can
+# mount them.
+.PHONY: xfsprogs
+xfsprogs:
+	@if [ "$$(id -u)" = 0 ] && ! command -v mkfs.xfs >/dev/null; then \
+	  echo "==> Installing xfsprogs"; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends xfsprogs >/dev/null; \
+	fi

@@ -1,0 +1,94 @@
+package stage
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
+
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/cluster"
+)
+
+// Sidecar is a csi-provisioner that runs as a process.
+type Sidecar struct {
+	*cluster.Process
+	// URL is that of its HTTP endpoint.
+	URL string
+}
+
+// StartSidecar starts a sidecar for a driver, with the rights of its service
+// account, and waits until it serves HTTP. The name is its own: it names the
+// process and is the holder of the lease. The flags follow those that connect
+// it.
+func (s *Stage) StartSidecar(ctx context.Context, name string, driver *Driver, flags ...string) (*Sidecar, error) {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	arguments := append([]string{
+		"--kubeconfig=" + s.kubeconfig,
+		"--csi-address=" + driver.Socket,
+		"--http-endpoint=127.0.0.1:0",
+		"-v=5", // the most talkative: no secret may be seen in it
+	}, flags...)
+	command := exec.Command(s.Program("csi-provisioner"), arguments...)
+	command.Env = append(os.Environ(), "POD_NAME="+name, "KUBECONFIG=", "POD_NAMESPACE=default")
+	process, err := s.Cluster.Run(name, command)
+	if err != nil {
+		return nil, err
+	}
+	sidecar := &Sidecar{Process: process}
+	err = Until(ctx, "sidecar "+name+" serves HTTP (log "+process.LogFile()+")", func() (bool, error) {
+		select {
+		case <-process.Done():
+			return false, fmt.Errorf("it has ended: %w\n%s", process.Wait(), sidecar.Log())
+		default:
+		}
+		address := httpAddress(sidecar.Log())
+		sidecar.URL = "http://" + address
+		return address != "", nil
+	})
+	return sidecar, err
+}
+
+// WaitReady waits until the sidecar says that it is ready.
+func (s *Sidecar) WaitReady(ctx context.Context) error {
+	return Until(ctx, "sidecar "+s.Name()+" is ready (log "+s.LogFile()+")", func() (bool, error) {
+		status, body, err := s.Get("/readyz")
+		if err == nil && status != http.StatusOK {
+			return false, fmt.Errorf("%w: %s", errNotYet, body)
+		}
+		return err == nil, nil
+	})
+}
+
+// Get asks the sidecar's HTTP endpoint.
+func (s *Sidecar) Get(path string) (status int, body string, err error) {
+	response, err := http.Get(s.URL + path)
+	if err != nil {
+		return 0, "", err
+	}
+	defer response.Body.Close()
+	content, err := io.ReadAll(response.Body)
+	return response.StatusCode, string(content), err
+}
+
+// Log returns what the sidecar has logged so far.
+func (s *Sidecar) Log() string {
+	content, err := os.ReadFile(s.LogFile())
+	if err != nil {
+		return err.Error()
+	}
+	return string(content)
+}
+
+// httpAddress finds the address in the entry that tells where HTTP is served;
+// the last one, as a log goes on when a process of the same name starts again.
+func httpAddress(log string) string {
+	matches := regexp.MustCompile(`"Serving HTTP"(?: address=|,.*"address":)"([^"]+)"`).FindAllStringSubmatch(log, -1)
+	if len(matches) == 0 {
+		return ""
+	}
+	return matches[len(matches)-1][1]
+}

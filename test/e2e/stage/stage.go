@@ -1,0 +1,84 @@
+package stage
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/cluster"
+)
+
+// Options of a stage.
+type Options struct {
+	// Kubelet runs a real kubelet, which needs root; without it there is a node
+	// by hand.
+	Kubelet bool
+	// Progress is told what happens; nobody when nil.
+	Progress func(message string)
+}
+
+// Stage is a cluster with what belongs to the sidecar.
+type Stage struct {
+	Cluster *cluster.Cluster
+	Client  kubernetes.Interface
+	// Kubelet tells whether the node has one.
+	Kubelet bool
+
+	top        string // of the repository
+	kubeconfig string // of the sidecar's service account
+	registrars sync.Mutex
+}
+
+// serviceAccount is that of deploy/kubernetes/rbac.yaml.
+const serviceAccount = "csi-provisioner"
+
+// Open starts the cluster and grants the sidecar its rights.
+func Open(ctx context.Context, options Options) (*Stage, error) {
+	kube, err := cluster.Binary()
+	if err != nil {
+		return nil, err
+	}
+	c, err := cluster.Start(ctx, cluster.Options{Binary: kube, Kubelet: options.Kubelet, Progress: options.Progress})
+	if err != nil {
+		return nil, err
+	}
+	s := &Stage{
+		Cluster: c,
+		Client:  c.Client(),
+		Kubelet: options.Kubelet,
+		top:     filepath.Dir(filepath.Dir(kube)),
+	}
+	if err := s.furnish(ctx); err != nil {
+		_ = c.Stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Stage) furnish(ctx context.Context) error {
+	rights, err := os.ReadFile(filepath.Join(s.top, "deploy", "kubernetes", "rbac.yaml"))
+	if err != nil {
+		return fmt.Errorf("reading the sidecar's rights: %w", err)
+	}
+	if err := s.Apply(ctx, string(rights)); err != nil {
+		return err
+	}
+	if s.kubeconfig, err = s.Cluster.KubeconfigFor(ctx, metav1.NamespaceDefault, serviceAccount); err != nil {
+		return err
+	}
+	if !s.Kubelet {
+		return s.Cluster.AddNode(ctx, s.Cluster.NodeName(), nil)
+	}
+	return nil
+}
+
+// Close ends the cluster and all that runs in it.
+func (s *Stage) Close() error { return s.Cluster.Stop() }
+
+// Program returns the path of one of the programs in bin/.
+func (s *Stage) Program(name string) string { return filepath.Join(s.top, "bin", name) }
