@@ -30,7 +30,7 @@ const (
 func main() { os.Exit(run()) }
 
 func run() int {
-	config, err := options.Parse(os.Args[1:], os.Getenv, os.Stdout)
+	config, err := options.Parse(options.ForProgram(os.Args[0], os.Args[1:]), os.Getenv, os.Stdout)
 	switch {
 	case errors.Is(err, options.ErrHelp):
 		return 0

@@ -66,6 +66,28 @@ func tooLarge(s *status.Status) bool {
 	return strings.Contains(s.Message(), "grpc: received message") && strings.Contains(s.Message(), "larger than max")
 }
 
+// ClassifyExpansion returns the outcome of ControllerExpandVolume by its error: a
+// lack of resources may pass, and a size out of range, or a volume that does not
+// exist, will not. Whatever the driver has left behind, growing the volume again
+// takes it up, so no outcome is ambiguous.
+func ClassifyExpansion(err error) Outcome {
+	switch status.Code(err) {
+	case codes.OutOfRange, codes.NotFound:
+		return Infeasible
+	case codes.ResourceExhausted:
+		return Pending
+	default:
+	}
+	if outcome := Classify(err); outcome != Ambiguous {
+		return outcome
+	}
+	return Final
+}
+
+// InUse tells whether the error says that the volume is in use, where the driver
+// grows only such that are not.
+func InUse(err error) bool { return status.Code(err) == codes.FailedPrecondition }
+
 // NotFound tells whether the error says that the volume does not exist.
 func NotFound(err error) bool { return status.Code(err) == codes.NotFound }
 

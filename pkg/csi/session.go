@@ -10,6 +10,7 @@ import (
 	csipb "github.com/container-storage-interface/spec/lib/go/csi"
 	"github.com/kubernetes-csi/csi-lib-utils/rpc"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/status"
 	"k8s.io/klog/v2"
@@ -168,8 +169,8 @@ func (s *Session) ask(ctx context.Context) (Info, error) {
 		return Info{}, fmt.Errorf("asking the CSI driver for its capabilities (GetPluginCapabilities): %w", err)
 	}
 	info.Capabilities = info.Capabilities.FromPlugin(offers.GetCapabilities())
-	if !info.Capabilities.ControllerService {
-		return info, nil
+	if info.Capabilities, err = s.askNode(ctx, info.Capabilities); err != nil || !info.Capabilities.ControllerService {
+		return info, err
 	}
 	controller, err := csipb.NewControllerClient(s.conn).ControllerGetCapabilities(ctx, &csipb.ControllerGetCapabilitiesRequest{})
 	if err != nil {
@@ -177,4 +178,17 @@ func (s *Session) ask(ctx context.Context) (Info, error) {
 	}
 	info.Capabilities = info.Capabilities.FromController(controller.GetCapabilities())
 	return info, nil
+}
+
+// askNode asks for the capabilities of the node service, if the driver serves it
+// at the same socket: that tells that volumes are grown on their nodes.
+func (s *Session) askNode(ctx context.Context, known capability.Set) (capability.Set, error) {
+	node, err := csipb.NewNodeClient(s.conn).NodeGetCapabilities(ctx, &csipb.NodeGetCapabilitiesRequest{})
+	switch status.Code(err) {
+	case codes.OK:
+		return known.FromNode(node.GetCapabilities()), nil
+	case codes.Unimplemented:
+		return known, nil
+	}
+	return known, fmt.Errorf("asking the CSI driver for its capabilities (NodeGetCapabilities): %w", err)
 }

@@ -17,6 +17,15 @@ type Claims struct{ client kubernetes.Interface }
 // NewClaims returns the port.
 func NewClaims(client kubernetes.Interface) *Claims { return &Claims{client} }
 
+// Get reads a claim as it is now.
+func (c *Claims) Get(ctx context.Context, namespace, name string) (*corev1.PersistentVolumeClaim, error) {
+	claim, err := c.client.CoreV1().PersistentVolumeClaims(namespace).Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("reading claim %s/%s: %w", namespace, name, err)
+	}
+	return claim, nil
+}
+
 // Reschedule takes the selected node from a claim, so that the scheduler
 // chooses another. Nothing is done when the claim has been replaced, or has
 // another node already. It is a read and an update rather than a patch, as the

@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	storagev1 "k8s.io/api/storage/v1"
@@ -35,7 +36,9 @@ type Informers struct {
 	core     informers.SharedInformerFactory
 	metadata metadatainformer.SharedInformerFactory
 	// settled are the informers, and the handlers that must have seen their
-	// first objects, by the name of what they wait for.
+	// first objects, by the name of what they wait for. Handlers are added while
+	// probes ask.
+	mu      sync.Mutex
 	settled map[string]cache.InformerSynced
 }
 
@@ -45,6 +48,8 @@ type Driver struct {
 	Capabilities capability.Set
 	// Topology is false where the driver's topology is not to be used.
 	Topology bool
+	// Classes is false where classes are not needed.
+	Classes bool
 }
 
 // noResync: the handlers see each change once. What must be looked at again
@@ -60,7 +65,6 @@ func NewInformers(clients *Clients, driver Driver) (*Informers, error) {
 	i := &Informers{
 		Claims:   core.Core().V1().PersistentVolumeClaims().Informer(),
 		Volumes:  core.Core().V1().PersistentVolumes().Informer(),
-		Classes:  core.Storage().V1().StorageClasses().Informer(),
 		core:     core,
 		metadata: meta,
 		settled:  map[string]cache.InformerSynced{},
@@ -68,7 +72,10 @@ func NewInformers(clients *Clients, driver Driver) (*Informers, error) {
 	transforms := map[cache.SharedIndexInformer]cache.TransformFunc{
 		i.Claims:  trimClaim(driver.Name),
 		i.Volumes: trimVolume(driver.Name),
-		i.Classes: trimClass,
+	}
+	if driver.Classes {
+		i.Classes = core.Storage().V1().StorageClasses().Informer()
+		transforms[i.Classes] = trimClass
 	}
 	if driver.Capabilities.PublishUnpublish {
 		i.Attachments = core.Storage().V1().VolumeAttachments().Informer()
@@ -110,6 +117,8 @@ func (i *Informers) Handle(informer cache.SharedIndexInformer, name string, hand
 	if err != nil {
 		return fmt.Errorf("adding the handler of %s: %w", name, err)
 	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
 	i.settled["handler of "+name] = registration.HasSynced
 	return nil
 }
@@ -124,8 +133,11 @@ func (i *Informers) VolumeLister() corelisters.PersistentVolumeLister {
 	return corelisters.NewPersistentVolumeLister(i.Volumes.GetIndexer())
 }
 
-// ClassLister lists classes.
+// ClassLister lists classes; it is nil where they are not watched.
 func (i *Informers) ClassLister() storagelisters.StorageClassLister {
+	if i.Classes == nil {
+		return nil
+	}
 	return storagelisters.NewStorageClassLister(i.Classes.GetIndexer())
 }
 
@@ -144,6 +156,8 @@ func (i *Informers) Shutdown() {
 // Synced returns nil when all informers and handlers have seen what there was
 // when they started, and else the name of one that has not.
 func (i *Informers) Synced() error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
 	for name, synced := range i.settled {
 		if !synced() {
 			return fmt.Errorf("the cache is not filled yet: waiting for %s", name)

@@ -39,13 +39,18 @@ func trimClaim(driver string) func(any) (any, error) {
 	}
 }
 
+// claimConcerns tells whether the claim is, or may be, the driver's: one that
+// names no driver may be bound to a volume that was made by hand.
 func claimConcerns(claim *corev1.PersistentVolumeClaim, driver string) bool {
+	named := false
 	for _, key := range []string{names.StorageProvisioner, names.StorageProvisionerBeta, names.MigratedTo} {
-		if claim.Annotations[key] == driver {
+		of, ok := claim.Annotations[key]
+		if of == driver {
 			return true
 		}
+		named = named || ok
 	}
-	return false
+	return !named
 }
 
 // trimVolume keeps of other drivers' volumes what identifies them.

@@ -69,6 +69,15 @@ func (v *Volumes) compare(ctx context.Context, volume *corev1.PersistentVolume) 
 	return &TakenError{Volume: stored}
 }
 
+// Get reads a PersistentVolume as it is now.
+func (v *Volumes) Get(ctx context.Context, name string) (*corev1.PersistentVolume, error) {
+	volume, err := v.client.CoreV1().PersistentVolumes().Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("reading PersistentVolume %q: %w", name, err)
+	}
+	return volume, nil
+}
+
 // SameVolume tells whether two PersistentVolumes stand for the same volume of
 // the same driver.
 func SameVolume(a, b *corev1.PersistentVolume) bool {

@@ -85,3 +85,50 @@ const (
 	// ReasonVolumeFailedDelete, Warning, on a volume: a deletion has failed.
 	ReasonVolumeFailedDelete = "VolumeFailedDelete"
 )
+
+// Growing a volume.
+const (
+	// StorageResizer names the driver that shall expand a claim's volume where
+	// that is not the volume's own: kube-controller-manager writes it on claims
+	// with a migrated in-tree volume.
+	StorageResizer = "volume.kubernetes.io/storage-resizer"
+	// NodeExpansionNotRequired, on a claim, tells the kubelet that the driver has
+	// done all there was to do; its value is "true" (KEP-1790).
+	NodeExpansionNotRequired = "volume.kubernetes.io/node-expansion-not-required"
+	// PreResizeCapacity, on a volume, is the size before an expansion that its
+	// node has still to finish. A claim that is bound to the volume meanwhile
+	// starts with it.
+	PreResizeCapacity = "volume.alpha.kubernetes.io/pre-resize-capacity"
+
+	// ReasonResizing, Normal, on a claim: an expansion begins.
+	ReasonResizing = "Resizing"
+	// ReasonFileSystemResizeRequired, Normal, on a claim: the driver has done its
+	// part, the node's is to come.
+	ReasonFileSystemResizeRequired = "FileSystemResizeRequired"
+	// ReasonVolumeResizeSuccessful, Normal, on a claim: the volume has grown, and
+	// the node has nothing to do.
+	ReasonVolumeResizeSuccessful = "VolumeResizeSuccessful"
+	// ReasonVolumeResizeFailed, Warning, on a claim: an attempt has failed, or
+	// something about it wants attention.
+	ReasonVolumeResizeFailed = "VolumeResizeFailed"
+)
+
+// Modifying a volume.
+const (
+	// ConditionWaitingForRetry is the reason of a claim's condition
+	// ModifyingVolume when the driver's last call is over and has failed.
+	ConditionWaitingForRetry = "WaitingForRetry"
+
+	// ReasonVolumeModify, Normal, on a claim: the driver is asked for a
+	// VolumeAttributesClass for the first time.
+	ReasonVolumeModify = "VolumeModify"
+	// ReasonVolumeModifySuccessful, Normal, on a claim: the volume has got its
+	// VolumeAttributesClass.
+	ReasonVolumeModifySuccessful = "VolumeModifySuccessful"
+	// ReasonVolumeModifyCanceled, Normal, on a claim: a VolumeAttributesClass
+	// that it asked for is no longer asked for.
+	ReasonVolumeModifyCanceled = "VolumeModifyCanceled"
+	// ReasonVolumeModifyFailed, Warning, on a claim: an attempt has failed, or
+	// can't be made.
+	ReasonVolumeModifyFailed = "VolumeModifyFailed"
+)

@@ -11,14 +11,47 @@ type Config struct {
 	// ShowVersion asks for the version, and nothing else.
 	ShowVersion bool
 
+	Controllers Controllers
+
 	CSI            CSI
 	Kube           Kube
 	Volumes        Volumes
+	Resizer        Resizer
 	Work           Work
 	LeaderElection LeaderElection
 	HTTP           HTTP
 	Gates          Gates
 	Logging        *logsapi.LoggingConfiguration
+}
+
+// Controllers are the parts of the program, each of which takes the place of a
+// sidecar.
+type Controllers struct {
+	// Provisioner creates and deletes volumes.
+	Provisioner bool
+	// Resizer grows and modifies volumes.
+	Resizer bool
+}
+
+// Resizer is how volumes are grown and modified.
+type Resizer struct {
+	// Threads bounds the calls of each kind to the driver.
+	Threads int
+	// Timeout bounds each call.
+	Timeout time.Duration
+	// RetryStart and RetryMax bound the time between two tries.
+	RetryStart, RetryMax time.Duration
+	// Resync is the period in which all claims are looked at again.
+	Resync time.Duration
+	// HandleInUse waits for the pods of a volume that the driver can't grow while
+	// it is in use.
+	HandleInUse bool
+	// ExtraModifyMetadata adds the names of claim and volume to the parameters of
+	// ControllerModifyVolume.
+	ExtraModifyMetadata bool
+	// BackfillSecrets sets the controller-expand secret on volumes that were made
+	// before their class had one.
+	BackfillSecrets bool
 }
 
 // CSI is how the driver is reached.
@@ -80,4 +113,12 @@ type HTTP struct {
 type Gates struct {
 	// Topology uses the driver's topology, if it has that capability.
 	Topology bool
+	// AnnotateFsResize notes on a volume its size before it has grown, until its
+	// file system has, too.
+	AnnotateFsResize bool
+	// RecoverVolumeExpansionFailure lets a claim ask for less after an expansion
+	// has failed (KEP-1790).
+	RecoverVolumeExpansionFailure bool
+	// VolumeAttributesClass modifies volumes (KEP-3751).
+	VolumeAttributesClass bool
 }

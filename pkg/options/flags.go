@@ -19,6 +19,8 @@ type raw struct {
 	threads        uint
 	qps            float64
 	metricsAddress string
+	controllers    []string
+	workers        int
 	gates          gates
 	labels         labels
 }
@@ -29,9 +31,11 @@ func flagSet(c *Config, r *raw) *pflag.FlagSet {
 	fs := pflag.NewFlagSet("csi-provisioner", pflag.ContinueOnError)
 	fs.SortFlags = true
 	fs.BoolVar(&c.ShowVersion, "version", false, "Print the version and exit.")
+	addControllers(fs, r)
 	addConnections(fs, c, r)
 	addVolumes(fs, c)
 	addWork(fs, c, r)
+	addResizer(fs, c, r)
 	addLeaderElection(fs, c, r)
 	addHTTP(fs, c, r)
 	fs.Var(&r.gates, "feature-gates", "Features to turn on or off, as Name=true,Name=false. Known are: "+strings.Join(gateNames(), ", ")+".")
@@ -92,12 +96,17 @@ type gates map[string]bool
 
 // Names of gates.
 const (
+	gateAnnotate = "AnnotateFsResize"
+	gateRecover  = "RecoverVolumeExpansionFailure"
 	gateTopology = "Topology"
+	gateModify   = "VolumeAttributesClass"
 	// gateRelease asks to give the lease back at the end, which is always done.
 	gateRelease = "ReleaseLeaderElectionOnExit"
 )
 
-func gateNames() []string { return []string{gateRelease, gateTopology} }
+func gateNames() []string {
+	return []string{gateAnnotate, gateRecover, gateRelease, gateTopology, gateModify}
+}
 
 func (g *gates) Type() string { return "mapStringBool" }
 
@@ -123,6 +132,12 @@ func (g *gates) Set(value string) error {
 		(*g)[name] = on
 	}
 	return nil
+}
+
+// on tells whether a gate is on; all are by default.
+func (g gates) on(name string) bool {
+	on, set := g[name]
+	return on || !set
 }
 
 // labels is the value of --leader-election-labels.

@@ -66,11 +66,13 @@ func settle(c *Config, r raw, environment func(string) string) error {
 	c.LeaderElection.Labels = r.labels
 	c.Kube.QPS = float32(r.qps)
 	c.Work.Threads = int(min(r.threads, math.MaxInt32))
-	c.Gates = Gates{Topology: true}
-	if on, set := r.gates[gateTopology]; set {
-		c.Gates.Topology = on
+	c.Gates = Gates{
+		Topology:                      r.gates.on(gateTopology),
+		AnnotateFsResize:              r.gates.on(gateAnnotate),
+		RecoverVolumeExpansionFailure: r.gates.on(gateRecover),
+		VolumeAttributesClass:         r.gates.on(gateModify),
 	}
-	return nil
+	return settleResizer(c, r)
 }
 
 const (
@@ -110,6 +112,7 @@ func validate(c Config) error {
 	if n := c.Volumes.NameUUIDLength; n != -1 && (n < minUUIDLength || n > maxUUIDLength) {
 		wrong("volume-name-uuid-length", n, fmt.Sprintf("must be -1, or from %d to %d: shorter names would soon be the same for two claims", minUUIDLength, maxUUIDLength))
 	}
+	errs = append(errs, validateResizer(c.Resizer)...)
 	if c.Kube.QPS < 0 {
 		wrong("kube-api-qps", c.Kube.QPS, "must not be negative; 0 is no limit")
 	}

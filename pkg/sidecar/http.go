@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,14 +28,13 @@ const (
 
 // health knows whether the process is fit to work.
 type health struct {
-	lease *leaderelection.HealthzAdaptor
-
 	mu     sync.Mutex
 	checks map[string]func() error
+	leases map[string]*leaderelection.HealthzAdaptor // by name
 }
 
 func newHealth() *health {
-	h := &health{lease: leaderelection.NewLeaderHealthzAdaptor(leaseTolerance), checks: map[string]func() error{}}
+	h := &health{checks: map[string]func() error{}, leases: map[string]*leaderelection.HealthzAdaptor{}}
 	for _, name := range []string{"driver", "caches"} {
 		h.checks[name] = func() error { return errors.New("not started yet") }
 	}
@@ -47,9 +48,27 @@ func (h *health) require(name string, check func() error) {
 	h.checks[name] = check
 }
 
-// watch makes the health depend on an elector: a leader that can't renew its
-// lease is not healthy.
-func (h *health) watch(elector *leaderelection.LeaderElector) { h.lease.SetLeaderElection(elector) }
+// watch makes the health depend on the elector of a lease: a leader that can't
+// renew it is not healthy.
+func (h *health) watch(lease string, elector *leaderelection.LeaderElector) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	adaptor := leaderelection.NewLeaderHealthzAdaptor(leaseTolerance)
+	adaptor.SetLeaderElection(elector)
+	h.leases[lease] = adaptor
+}
+
+// renewing returns nil, or which lease this process has and can't renew.
+func (h *health) renewing() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(h.leases)) {
+		if err := h.leases[name].Check(nil); err != nil {
+			return fmt.Errorf("lease %s: %w", name, err)
+		}
+	}
+	return nil
+}
 
 // ready returns what the process still waits for; nil when it is ready.
 func (h *health) ready() error {
@@ -100,7 +119,7 @@ func (p *process) handler() http.Handler {
 	mux.Handle("/livez", answer(func() error { return nil }))
 	mux.Handle("/readyz", answer(p.health.ready))
 	if p.config.LeaderElection.Enabled {
-		mux.Handle("/healthz/leader-election", answer(func() error { return p.health.lease.Check(nil) }))
+		mux.Handle("/healthz/leader-election", answer(p.health.renewing))
 	}
 	if p.config.HTTP.Pprof {
 		mux.HandleFunc("/debug/pprof/", pprof.Index)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -14,26 +15,51 @@ import (
 	"k8s.io/client-go/tools/leaderelection"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	"k8s.io/klog/v2"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/options"
 )
 
-// lead works, with leader election as soon as this process has the lease, until
-// stop ends.
+// work is done until stop ends, or ctx, which cancels it.
+type work func(ctx, stop context.Context) error
+
+// lead works, with leader election as soon as this process has the leases, until
+// stop ends. It takes the leases of all the sidecars whose place it takes, one
+// after the other, so that none of them is at work at the same time.
 func (p *process) lead(stop, background context.Context) error {
-	if !p.config.LeaderElection.Enabled {
-		return p.work(background, stop)
+	todo := work(p.work)
+	if p.config.LeaderElection.Enabled {
+		for _, name := range slices.Backward(leaseNames(p.config.Controllers, p.session.Info().Name)) {
+			lock, err := p.lock(name)
+			if err != nil {
+				return err
+			}
+			e := &election{process: p, lock: lock, name: name, work: todo}
+			todo = e.run
+		}
 	}
-	lock, err := p.lock()
-	if err != nil {
-		return err
+	return todo(background, stop)
+}
+
+// resizerPrefix is the beginning of the names of external-resizer's leases.
+const resizerPrefix = "external-resizer-"
+
+// leaseNames returns the names of the leases that are needed, in the order in
+// which everybody takes them.
+func leaseNames(c options.Controllers, driver string) []string {
+	var leases []string
+	if c.Provisioner {
+		leases = append(leases, leaseName(driver))
 	}
-	e := &election{process: p, lock: lock, name: lock.LeaseMeta.Name}
-	return e.run(stop, background)
+	if c.Resizer {
+		leases = append(leases, leaseName(resizerPrefix+driver))
+	}
+	return leases
 }
 
 // serviceAccountNamespace is the file that tells a pod its namespace.
 const serviceAccountNamespace = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
-func (p *process) lock() (*resourcelock.LeaseLock, error) {
+func (p *process) lock(name string) (*resourcelock.LeaseLock, error) {
 	namespace := p.config.LeaderElection.Namespace
 	if namespace == "" {
 		content, _ := os.ReadFile(serviceAccountNamespace)
@@ -47,7 +73,7 @@ func (p *process) lock() (*resourcelock.LeaseLock, error) {
 		return nil, err
 	}
 	return &resourcelock.LeaseLock{
-		LeaseMeta:  metav1.ObjectMeta{Namespace: namespace, Name: leaseName(p.session.Info().Name)},
+		LeaseMeta:  metav1.ObjectMeta{Namespace: namespace, Name: name},
 		Client:     p.clients.Leases.CoordinationV1(),
 		LockConfig: resourcelock.ResourceLockConfig{Identity: leaseName(holder), EventRecorder: p.events.Recorder()},
 		Labels:     p.config.LeaderElection.Labels,
@@ -68,8 +94,8 @@ func holderName() (string, error) {
 	return hostname, nil
 }
 
-// leaseName makes a name of a driver's, as external-provisioner does, so that
-// both are never at work at the same time.
+// leaseName makes a name that a lease can have, in the way of the sidecars whose
+// place this program takes.
 func leaseName(driver string) string {
 	name := regexp.MustCompile("[^a-zA-Z0-9-]").ReplaceAllString(driver, "-")
 	if strings.HasSuffix(name, "-") {
@@ -86,36 +112,44 @@ type election struct {
 	process *process
 	lock    *resourcelock.LeaseLock
 	name    string
+	work    work
 }
 
 // candidacy is one run of an elector. It ends when the work has ended, or is
 // called off before it has begun.
 type candidacy struct {
-	// begun or called off: whoever sets it first wins.
-	decided atomic.Bool
-	cancel  context.CancelFunc
+	state  atomic.Int32
+	cancel context.CancelFunc
 	// result is sent when the work has ended.
 	result chan error
 }
 
-// callOff ends a candidacy whose work has not begun.
-func (c *candidacy) callOff() {
-	if c.decided.CompareAndSwap(false, true) {
+// The states of a candidacy. Whoever leaves waiting first decides.
+const (
+	waiting int32 = iota
+	begun
+	off
+)
+
+// callOff ends a candidacy whose work has not begun; it tells whether it has.
+func (c *candidacy) callOff() (worked bool) {
+	if c.state.CompareAndSwap(waiting, off) {
 		c.cancel()
 	}
+	return c.state.Load() == begun
 }
 
 // run is a candidate again and again until it has worked or is told to stop. A
 // candidacy is called off when the holder gives the lease back, because the
 // next one begins with taking it, where the elector would sleep for up to the
 // retry period first.
-func (e *election) run(stop, background context.Context) error {
-	background, cancel := context.WithCancel(background)
+func (e *election) run(ctx, stop context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	released := make(chan struct{}, 1)
-	go e.watchRelease(background, released)
-	for stop.Err() == nil {
-		worked, err := e.stand(stop, background, released)
+	go e.watchRelease(ctx, released)
+	for stop.Err() == nil && ctx.Err() == nil {
+		worked, err := e.stand(ctx, stop, released)
 		if worked || err != nil {
 			return err
 		}
@@ -124,16 +158,16 @@ func (e *election) run(stop, background context.Context) error {
 }
 
 // stand is one candidacy; worked tells whether it got to work.
-func (e *election) stand(stop, background context.Context, released <-chan struct{}) (worked bool, err error) {
-	ctx, cancel := context.WithCancel(background)
+func (e *election) stand(ctx, stop context.Context, released <-chan struct{}) (worked bool, err error) {
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	c := &candidacy{cancel: cancel, result: make(chan error, 1)}
 	elector, err := e.elector(stop, c)
 	if err != nil {
 		return false, err
 	}
-	e.process.health.watch(elector)
-	defer context.AfterFunc(stop, c.callOff)()
+	e.process.health.watch(e.name, elector)
+	defer context.AfterFunc(stop, func() { c.callOff() })()
 	go func() {
 		select {
 		case <-released:
@@ -145,18 +179,10 @@ func (e *election) stand(stop, background context.Context, released <-chan struc
 	elector.Run(ctx)
 	lost := ctx.Err() == nil
 	cancel()
-	if c.decided.CompareAndSwap(false, true) {
-		// The lease was lost before the work could begin.
+	if !c.callOff() {
 		return false, nil
 	}
-	select {
-	case err = <-c.result:
-	default:
-		if !lost {
-			return false, nil
-		}
-		err = <-c.result
-	}
+	err = <-c.result
 	if lost {
 		err = errors.Join(errLost, err)
 	}
@@ -176,11 +202,11 @@ func (e *election) elector(stop context.Context, c *candidacy) (*leaderelection.
 		ReleaseOnCancel: true,
 		Callbacks: leaderelection.LeaderCallbacks{
 			OnStartedLeading: func(ctx context.Context) {
-				if !c.decided.CompareAndSwap(false, true) {
+				if !c.state.CompareAndSwap(waiting, begun) {
 					return
 				}
 				leading.Set(1)
-				c.result <- e.process.work(ctx, stop)
+				c.result <- e.work(ctx, stop)
 				leading.Set(0)
 				c.cancel()
 			},

@@ -30,7 +30,7 @@ type process struct {
 	informers *kube.Informers
 	places    *topology.Index
 	events    *kube.Events
-	volumes   csi.Volumes
+	driver    csi.Driver
 }
 
 // Run works until the context ends, then finishes what is under way, gives the
@@ -100,7 +100,7 @@ func (p *process) connect(ctx, background context.Context, version string) error
 	klog.FromContext(ctx).Info("The CSI driver is ready", "driver", info.Name, "driverVersion", info.Version, "capabilities", info.Capabilities)
 	p.metrics.Calls.SetDriverName(info.Name)
 	p.health.require("driver", p.session.Ready)
-	p.volumes = csi.Timeout(csi.NewVolumes(conn), p.config.CSI.Timeout)
+	p.driver = csi.NewDriver(conn)
 
 	hostname, err := os.Hostname()
 	if err != nil {
@@ -117,7 +117,8 @@ func (p *process) watch(background context.Context) error {
 	p.informers, err = kube.NewInformers(p.clients, kube.Driver{
 		Name:         info.Name,
 		Capabilities: info.Capabilities,
-		Topology:     p.config.Gates.Topology,
+		Topology:     p.config.Gates.Topology && p.config.Controllers.Provisioner,
+		Classes:      p.config.Controllers.Provisioner || p.config.Resizer.BackfillSecrets,
 	})
 	if err != nil {
 		return err

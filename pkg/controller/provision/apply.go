@@ -7,6 +7,7 @@ import (
 
 	csipb "github.com/container-storage-interface/spec/lib/go/csi"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/klog/v2"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
@@ -46,10 +47,13 @@ func (c *Controller) pursue(ctx context.Context, current *attempt) (controller.R
 	return c.failed(current.claim, conclusion.Err)
 }
 
-// create calls the driver. The attempt begins when the call does.
+// create calls the driver. The attempt begins when the call does. One that only
+// is to be undone does not need its Secret, which may have gone with the claim's
+// namespace.
 func (c *Controller) create(ctx context.Context, current *attempt) (*csipb.CreateVolumeResponse, error) {
 	credentials, err := c.credentials(ctx, current.plan.Secret)
-	if err != nil {
+	current.blind = current.undone && apierrors.IsNotFound(err)
+	if err != nil && !current.blind {
 		return nil, &notAskedError{err}
 	}
 	c.attempts.begin(current.claim.UID, current)
@@ -174,7 +178,7 @@ func (c *Controller) discard(ctx context.Context, current *attempt, handle strin
 // remove deletes the attempt's useless volume at the driver.
 func (c *Controller) remove(ctx context.Context, current *attempt) error {
 	credentials, err := c.credentials(ctx, current.plan.Secret)
-	if err != nil {
+	if err != nil && !apierrors.IsNotFound(err) {
 		return err
 	}
 	err = c.deps.Driver.DeleteVolume(ctx, &csipb.DeleteVolumeRequest{VolumeId: current.useless, Secrets: credentials.Reveal()})
@@ -188,6 +192,7 @@ func (c *Controller) remove(ctx context.Context, current *attempt) error {
 // abandon finishes an attempt whose claim no longer wants the volume.
 func (c *Controller) abandon(ctx context.Context, current *attempt) (controller.Result, error) {
 	logger := klog.FromContext(ctx).WithValues("volume", current.plan.Volume.Name)
+	current.undone = true
 	switch {
 	case current.storing:
 		// It may be stored, so it must be: then it is released, and deleted as
@@ -217,7 +222,7 @@ func (c *Controller) abandon(ctx context.Context, current *attempt) (controller.
 // notAbandoned ends the attempt when the driver says that there is no volume.
 func (c *Controller) notAbandoned(ctx context.Context, current *attempt, err error) (controller.Result, error) {
 	var notAsked *notAskedError
-	if !errors.As(err, &notAsked) {
+	if !errors.As(err, &notAsked) && !current.blind {
 		switch csi.Classify(err) {
 		case csi.Final, csi.Infeasible, csi.Exhausted:
 			if current.fallBack() {

@@ -30,6 +30,11 @@ type attempt struct {
 	storing bool
 	// useless is the handle of a volume to delete.
 	useless string
+	// undone tells that the claim no longer wants the volume.
+	undone bool
+	// blind tells that the driver was last asked without the Secret, which has
+	// gone: that it refuses then says nothing about the volume.
+	blind bool
 }
 
 // fallBack takes the attempt back to a plan that was replaced; false when there

@@ -16,12 +16,18 @@ type Set struct {
 	ControllerService bool
 	Topology          bool
 
-	// The others are controller capabilities (CSI spec,
-	// ControllerGetCapabilities): CREATE_DELETE_VOLUME,
-	// PUBLISH_UNPUBLISH_VOLUME and SINGLE_NODE_MULTI_WRITER.
+	// These are controller capabilities (CSI spec, ControllerGetCapabilities):
+	// CREATE_DELETE_VOLUME, PUBLISH_UNPUBLISH_VOLUME, SINGLE_NODE_MULTI_WRITER,
+	// EXPAND_VOLUME and MODIFY_VOLUME.
 	CreateDelete          bool
 	PublishUnpublish      bool
 	SingleNodeMultiWriter bool
+	ControllerExpand      bool
+	Modify                bool
+
+	// NodeExpand is the node capability EXPAND_VOLUME (CSI spec,
+	// NodeGetCapabilities).
+	NodeExpand bool
 }
 
 // FromPlugin adds what the answer to GetPluginCapabilities reports.
@@ -48,7 +54,21 @@ func (s Set) FromController(capabilities []*csipb.ControllerServiceCapability) S
 			s.PublishUnpublish = true
 		case csipb.ControllerServiceCapability_RPC_SINGLE_NODE_MULTI_WRITER:
 			s.SingleNodeMultiWriter = true
+		case csipb.ControllerServiceCapability_RPC_EXPAND_VOLUME:
+			s.ControllerExpand = true
+		case csipb.ControllerServiceCapability_RPC_MODIFY_VOLUME:
+			s.Modify = true
 		default: // not asked about
+		}
+	}
+	return s
+}
+
+// FromNode adds what the answer to NodeGetCapabilities reports.
+func (s Set) FromNode(capabilities []*csipb.NodeServiceCapability) Set {
+	for _, c := range capabilities {
+		if c.GetRpc().GetType() == csipb.NodeServiceCapability_RPC_EXPAND_VOLUME {
+			s.NodeExpand = true
 		}
 	}
 	return s

@@ -38,6 +38,8 @@ func TestFrom(t *testing.T) {
 		publish       = csipb.ControllerServiceCapability_RPC_PUBLISH_UNPUBLISH_VOLUME
 		multiWriter   = csipb.ControllerServiceCapability_RPC_SINGLE_NODE_MULTI_WRITER
 		expand        = csipb.ControllerServiceCapability_RPC_EXPAND_VOLUME
+		modify        = csipb.ControllerServiceCapability_RPC_MODIFY_VOLUME
+		clone         = csipb.ControllerServiceCapability_RPC_CLONE_VOLUME
 	)
 	for name, test := range map[string]struct {
 		plugin     []*csipb.PluginCapability
@@ -51,15 +53,20 @@ func TestFrom(t *testing.T) {
 		"create":       {nil, rpc(createDelete), capability.Set{CreateDelete: true}},
 		"publish":      {nil, rpc(publish), capability.Set{PublishUnpublish: true}},
 		"multi-writer": {nil, rpc(multiWriter), capability.Set{SingleNodeMultiWriter: true}},
-		"others":       {plugin(groups, 999), rpc(expand, 999), capability.Set{}},
+		"expand":       {nil, rpc(expand), capability.Set{ControllerExpand: true}},
+		"modify":       {nil, rpc(modify), capability.Set{Modify: true}},
+		"others":       {plugin(groups, 999), rpc(clone, 999), capability.Set{}},
 		"of another kind of plugin capability": {
 			[]*csipb.PluginCapability{{Type: &csipb.PluginCapability_VolumeExpansion_{
 				VolumeExpansion: &csipb.PluginCapability_VolumeExpansion{Type: csipb.PluginCapability_VolumeExpansion_ONLINE},
 			}}}, nil, capability.Set{},
 		},
 		"all": {
-			plugin(accessibility, groups, service), rpc(multiWriter, expand, publish, createDelete, createDelete),
-			capability.Set{ControllerService: true, Topology: true, CreateDelete: true, PublishUnpublish: true, SingleNodeMultiWriter: true},
+			plugin(accessibility, groups, service), rpc(multiWriter, expand, publish, modify, createDelete, createDelete),
+			capability.Set{
+				ControllerService: true, Topology: true, CreateDelete: true, PublishUnpublish: true, SingleNodeMultiWriter: true,
+				ControllerExpand: true, Modify: true,
+			},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -68,6 +75,38 @@ func TestFrom(t *testing.T) {
 			}
 			if diff := cmp.Diff(test.want, capability.Set{}.FromController(test.controller).FromPlugin(test.plugin)); diff != "" {
 				t.Errorf("capabilities in the other order (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func node(types ...csipb.NodeServiceCapability_RPC_Type) []*csipb.NodeServiceCapability {
+	var made []*csipb.NodeServiceCapability
+	for _, t := range types {
+		made = append(made, &csipb.NodeServiceCapability{Type: &csipb.NodeServiceCapability_Rpc{
+			Rpc: &csipb.NodeServiceCapability_RPC{Type: t},
+		}})
+	}
+	return made
+}
+
+func TestFromNode(t *testing.T) {
+	const (
+		expand = csipb.NodeServiceCapability_RPC_EXPAND_VOLUME
+		stage  = csipb.NodeServiceCapability_RPC_STAGE_UNSTAGE_VOLUME
+	)
+	for name, test := range map[string]struct {
+		capabilities []*csipb.NodeServiceCapability
+		want         capability.Set
+	}{
+		"none":        {nil, capability.Set{Modify: true}},
+		"nil entries": {[]*csipb.NodeServiceCapability{nil, {}}, capability.Set{Modify: true}},
+		"others":      {node(stage, 999), capability.Set{Modify: true}},
+		"expand":      {node(stage, expand, expand), capability.Set{Modify: true, NodeExpand: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(test.want, capability.Set{Modify: true}.FromNode(test.capabilities)); diff != "" {
+				t.Errorf("capabilities (-want +got):\n%s", diff)
 			}
 		})
 	}

@@ -116,7 +116,7 @@ func populated(claim *corev1.PersistentVolumeClaim) (kind string, foreign bool) 
 // supported finds what this driver, or this program, can't do for the claim.
 func supported(in Input) error {
 	if missing := in.Driver.Capabilities.MissingForVolumes(); missing != "" {
-		return fmt.Errorf("CSI driver %q can't create volumes: it does not report the %s", in.Driver.Name, missing)
+		return fmt.Errorf("CSI driver %q can't create volumes, as it does not report the %s: use a class of another driver, or create the volume by hand", in.Driver.Name, missing)
 	}
 	if in.Claim.Spec.Selector != nil {
 		return errors.New("the claim has a spec.selector, which selects among existing volumes and can't be used with dynamic provisioning: create the claim without it, or with an empty spec.storageClassName")

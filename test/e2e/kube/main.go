@@ -7,7 +7,7 @@
 //	container-runtime SOCKET
 //	    a container runtime on a unix socket, in which containers "run"
 //	    without being there
-//	guard [FLAGS] DIR
+//	guard DIR
 //	    ends everything that belongs to a cluster once its standard input is
 //	    at its end, see the package guard
 //

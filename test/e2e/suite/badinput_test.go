@@ -219,7 +219,7 @@ func TestIncapableDriver(t *testing.T) {
 	s := newScene(t, "--controller-capabilities=*,-CREATE_DELETE_VOLUME")
 	sidecar := s.sidecar(soon)
 	claim := s.claim("claim", s.class("class", nil))
-	t.Log(s.warnings(2, claim.Name, `CSI driver "`+s.driver.Name+`"`, "CREATE_DELETE_VOLUME"))
+	t.Log(s.warnings(2, claim.Name, `CSI driver "`+s.driver.Name+`"`, "CREATE_DELETE_VOLUME", "use a class of another driver"))
 	if calls, err := s.driver.Control.Calls(s.ctx, control.Filter{Method: "CreateVolume"}); err != nil || len(calls) > 0 {
 		t.Errorf("the driver was called: %v, %v", calls, err)
 	}

@@ -87,6 +87,30 @@ func TestClaimDeletedInDoubt(t *testing.T) {
 	}
 }
 
+// TestSecretGoneInDoubt: the Secret goes together with the claim, as it does with
+// a whole namespace.
+func TestSecretGoneInDoubt(t *testing.T) {
+	t.Parallel()
+	s, _ := faultyDriver(t)
+	s.secret(s.id, "secret", map[string]string{"password": password})
+	unknown := s.rule(control.Rule{Match: forClaim("claim"), When: control.After, Code: codes.DeadlineExceeded})
+	claim := s.claim("claim", s.class("class", s.provisionerSecret("secret")))
+	s.warning(claim.Name, "DeadlineExceeded")
+	s.must(shared.Client.CoreV1().Secrets(s.id).Delete(s.ctx, "secret", metav1.DeleteOptions{}))
+	s.deleteClaim(claim.Name)
+	s.claimGone(claim.Name)
+	// A driver that wants the password says nothing about the volume with that.
+	denied := s.rule(control.Rule{Match: forClaim("claim"), Code: codes.Unauthenticated})
+	unknown()
+	s.until("the driver was asked without the Secret", func() (bool, error) {
+		calls := s.callsFor(claim, "CreateVolume")
+		last := calls[len(calls)-1]
+		return last.Code == codes.Unauthenticated && len(last.Secrets) == 0, nil
+	})
+	denied()
+	s.nothingLeft(claim)
+}
+
 // TestClassMendedInDoubt: the class is replaced while nobody can say whether the
 // volume was made. A pending call must be repeated as it was; after one that is
 // over, what the class says now counts. Either way there is one volume.
@@ -109,6 +133,36 @@ func TestClassMendedInDoubt(t *testing.T) {
 				t.Logf("the volume is %s", s.volumesOf(claim)[0].Parameters["colour"])
 			})
 		}
+	}
+}
+
+// TestClaimDeletedAfterMend: a volume that an earlier class may have made is not
+// forgotten over what the driver says to the request by a later one.
+func TestClaimDeletedAfterMend(t *testing.T) {
+	t.Parallel()
+	s, _ := faultyDriver(t)
+	for _, code := range []codes.Code{codes.AlreadyExists, codes.InvalidArgument, codes.OutOfRange} {
+		name := identifier(code.String())
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := s.in(t)
+			match := func(colour string) control.Match {
+				m := forClaim(name)
+				m.Parameters["colour"] = colour
+				return m
+			}
+			doubtful := s.rule(control.Rule{Match: match("red"), When: control.After, Code: codes.Internal})
+			s.rule(control.Rule{Match: match("blue"), Code: code, Message: "not in blue"})
+			s.class(name, map[string]string{"colour": "red"})
+			claim := s.claim(name, s.id+"-"+name)
+			s.warning(name, "Internal")
+			s.replaceClass(name, map[string]string{"colour": "blue"})
+			s.warning(name, "not in blue")
+			s.deleteClaim(name)
+			s.claimGone(name)
+			doubtful()
+			s.nothingLeft(claim)
+		})
 	}
 }
 

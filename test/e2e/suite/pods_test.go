@@ -36,7 +36,7 @@ func (s *scene) pod(name string, claim *corev1.PersistentVolumeClaim) *corev1.Po
 
 func podWith(name string, claim *corev1.PersistentVolumeClaim) *corev1.Pod {
 	automount, grace := false, int64(0)
-	container := corev1.Container{Name: "app", Image: "example.com/app:1"}
+	container := corev1.Container{Name: "app", Image: "app"}
 	if mode := claim.Spec.VolumeMode; mode != nil && *mode == corev1.PersistentVolumeBlock {
 		container.VolumeDevices = []corev1.VolumeDevice{{Name: podVolume, DevicePath: "/dev/data"}}
 	} else {
@@ -61,12 +61,31 @@ func podWith(name string, claim *corev1.PersistentVolumeClaim) *corev1.Pod {
 func (s *scene) running(name string) *corev1.Pod {
 	s.Helper()
 	var pod *corev1.Pod
+	s.Cleanup(func() {
+		if s.Failed() {
+			s.logEvents(name)
+		}
+	})
 	s.until("pod "+name+" runs", func() (bool, error) {
 		var err error
 		pod, err = shared.Client.CoreV1().Pods(s.id).Get(s.ctx, name, metav1.GetOptions{})
 		return err == nil && pod.Status.Phase == corev1.PodRunning, err
 	})
 	return pod
+}
+
+// logEvents shows what has happened to an object.
+func (s *scene) logEvents(name string) {
+	s.Helper()
+	ctx := context.WithoutCancel(s.ctx)
+	events, err := shared.Client.CoreV1().Events(s.id).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.name=" + name})
+	if err != nil {
+		s.Log(err)
+		return
+	}
+	for _, event := range events.Items {
+		s.Logf("event about %s: %s: %s", name, event.Reason, event.Message)
+	}
 }
 
 // deletePod deletes a pod and waits until it is gone; it need not be there. It

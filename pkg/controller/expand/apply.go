@@ -1,0 +1,194 @@
+package expand
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	csipb "github.com/container-storage-interface/spec/lib/go/csi"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
+	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
+	"github.com/csi-provisioner/csi-provisioner/pkg/names"
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/expand"
+	"github.com/csi-provisioner/csi-provisioner/pkg/secrets"
+)
+
+// apply does what the planner says.
+func (c *Controller) apply(ctx context.Context, in expand.Input, d expand.Decision) (controller.Result, error) {
+	switch d.Verdict {
+	case expand.Pause:
+		return controller.Result{RequeueAfter: c.pause(in.Claim, in.Now.Time)}, nil
+	case expand.Unannotate:
+		_, err := c.patchVolume(ctx, in.Volume, d.Volume)
+		return controller.Result{}, err
+	case expand.Backfill:
+		volume, err := c.patchVolume(ctx, in.Volume, d.Volume)
+		if err != nil {
+			return c.failed(in, fmt.Errorf("setting the controller-expand secret that StorageClass %q names: %w", in.Volume.Spec.StorageClassName, err))
+		}
+		in.Volume = volume
+		return c.apply(ctx, in, expand.Decide(in))
+	case expand.Reject:
+		return c.failed(in, d.Err)
+	case expand.Act:
+		return c.act(ctx, in, d)
+	}
+	if in.Volume == nil && in.Claim.Spec.VolumeName != "" {
+		return controller.Result{WaitFor: []controller.Dependency{VolumeSeen(in.Claim.Spec.VolumeName)}}, nil
+	}
+	return controller.Result{}, nil
+}
+
+// act makes one attempt to grow the volume.
+func (c *Controller) act(ctx context.Context, in expand.Input, d expand.Decision) (controller.Result, error) {
+	if result, err := c.gate(ctx, in); err != nil {
+		return result, err
+	}
+	credentials, err := c.credentials(ctx, d.Plan.Secret)
+	if err != nil {
+		return c.failed(in, err)
+	}
+	if in.Claim, err = c.patchClaim(ctx, in.Claim, d.Plan.Claim); err != nil {
+		return controller.Result{}, err
+	}
+	if d.Plan.Begins {
+		c.deps.Events.Normal(in.Claim, names.ReasonResizing, fmt.Sprintf("Growing volume %s to %s", in.Volume.Name, d.Plan.Target.String()))
+	}
+	if d.Warning != "" {
+		c.deps.Events.Warning(in.Claim, names.ReasonVolumeResizeFailed, d.Warning)
+	}
+	c.inUse.clear(in.Claim.UID)
+	answer, err := c.call(ctx, d.Plan, credentials)
+	if err != nil {
+		return c.notGrown(ctx, in, d.Plan, err)
+	}
+	return c.conclude(ctx, in, d.Plan, answer)
+}
+
+// gate keeps volumes from the driver that it has called in use, for as long as
+// pods use them.
+func (c *Controller) gate(ctx context.Context, in expand.Input) (controller.Result, error) {
+	if !c.config.HandleInUse || !c.inUse.marked(in.Claim.UID) {
+		return controller.Result{}, nil
+	}
+	// First, so that no pod ends unseen between the look and the wait.
+	c.deps.Pods.Follow(ctx, in.Claim.Namespace)
+	pods, err := c.deps.Pods.Using(ctx, in.Claim)
+	if err != nil || len(pods) == 0 {
+		return controller.Result{}, err
+	}
+	return c.waiting(in, fmt.Errorf("CSI driver %q can't grow volume %q while it is in use: it is tried again as soon as no pod uses the claim; now %s", c.config.Driver, in.Volume.Name, some(pods)))
+}
+
+// maxNamed bounds the number of pods that a message names.
+const maxNamed = 5
+
+func some(pods []string) string {
+	if len(pods) == 1 {
+		return "pod " + pods[0] + " does"
+	}
+	if len(pods) > maxNamed {
+		return fmt.Sprintf("%d pods do", len(pods))
+	}
+	return "pods " + strings.Join(pods, ", ") + " do"
+}
+
+func (c *Controller) credentials(ctx context.Context, ref *secrets.Ref) (secrets.Credentials, error) {
+	if ref == nil {
+		return secrets.Credentials{}, nil
+	}
+	credentials, err := c.deps.Secrets.Get(ctx, *ref)
+	if err != nil {
+		return secrets.Credentials{}, fmt.Errorf("getting the secret for ControllerExpandVolume (the volume's spec.csi.controllerExpandSecretRef): %w", err)
+	}
+	return credentials, nil
+}
+
+// call asks the driver to grow the volume; where there is nothing to ask, all is
+// left to the node.
+func (c *Controller) call(ctx context.Context, plan *expand.Plan, credentials secrets.Credentials) (expand.Answer, error) {
+	if plan.Request == nil {
+		return expand.Answer{NodeExpansionRequired: true}, nil
+	}
+	response, err := c.deps.Driver.ControllerExpandVolume(ctx, &csipb.ControllerExpandVolumeRequest{
+		VolumeId:         plan.Request.GetVolumeId(),
+		CapacityRange:    plan.Request.GetCapacityRange(),
+		VolumeCapability: plan.Request.GetVolumeCapability(),
+		Secrets:          credentials.Reveal(),
+	})
+	if err != nil && plan.Secret != nil {
+		c.deps.Secrets.Forget(*plan.Secret)
+	}
+	return expand.Answer{
+		CapacityBytes:         response.GetCapacityBytes(),
+		NodeExpansionRequired: response.GetNodeExpansionRequired(),
+	}, err
+}
+
+// conclude writes down what the driver has answered: first the volume, then the
+// claim.
+func (c *Controller) conclude(ctx context.Context, in expand.Input, plan *expand.Plan, answer expand.Answer) (controller.Result, error) {
+	conclusion := expand.Conclude(in, plan, answer)
+	if conclusion.Err != nil {
+		if err := c.record(ctx, in, func(in expand.Input) *corev1.PersistentVolumeClaim {
+			return expand.Conclude(in, plan, answer).Claim
+		}); err != nil {
+			return controller.Result{}, err
+		}
+		return c.failed(in, conclusion.Err)
+	}
+	volume, err := c.patchVolume(ctx, in.Volume, conclusion.Volume)
+	if err != nil {
+		return c.failed(in, fmt.Errorf("writing down the new size: %w", err))
+	}
+	in.Volume = volume
+	if err := c.record(ctx, in, func(in expand.Input) *corev1.PersistentVolumeClaim {
+		return expand.Conclude(in, plan, answer).Claim
+	}); err != nil {
+		return controller.Result{}, err
+	}
+	c.deps.Events.Normal(in.Claim, conclusion.Reason, conclusion.Message)
+	return controller.Result{}, nil
+}
+
+// notGrown writes down what the driver's error says.
+func (c *Controller) notGrown(ctx context.Context, in expand.Input, plan *expand.Plan, err error) (controller.Result, error) {
+	failure := failureOf(err)
+	explained := fmt.Errorf("growing volume %q to %s at CSI driver %q: %w", in.Volume.Name, plan.Target.String(), c.config.Driver, &driverError{err})
+	writeErr := c.record(ctx, in, func(in expand.Input) *corev1.PersistentVolumeClaim {
+		return expand.Failed(in, plan, failure, explained)
+	})
+	switch {
+	case writeErr != nil:
+		c.report(in.Claim, explained)
+		return controller.Result{}, writeErr
+	case csi.InUse(err):
+		c.inUse.mark(in.Claim.UID)
+		if result, err := c.gate(ctx, in); err != nil {
+			return result, err
+		}
+	case failure == expand.Infeasible:
+		return c.infeasible(in, explained)
+	}
+	return c.failed(in, explained)
+}
+
+// failureOf tells what an error of ControllerExpandVolume means.
+func failureOf(err error) expand.Failure {
+	switch csi.ClassifyExpansion(err) {
+	case csi.Pending:
+		return expand.Pending
+	case csi.Infeasible:
+		return expand.Infeasible
+	default:
+		return expand.Final
+	}
+}
+
+// driverError prints a driver's error without the words of gRPC.
+type driverError struct{ cause error }
+
+func (e *driverError) Error() string { return csi.Message(e.cause) }
+func (e *driverError) Unwrap() error { return e.cause }

@@ -1,0 +1,143 @@
+package expand
+
+import (
+	"context"
+	"time"
+
+	csipb "github.com/container-storage-interface/spec/lib/go/csi"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	corelisters "k8s.io/client-go/listers/core/v1"
+	storagelisters "k8s.io/client-go/listers/storage/v1"
+	"k8s.io/utils/clock"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
+	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/capability"
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/expand"
+	"github.com/csi-provisioner/csi-provisioner/pkg/secrets"
+)
+
+// Key names one claim. Another one of the same name is another key.
+type Key struct {
+	Namespace, Name string
+	UID             types.UID
+}
+
+// String is "namespace/name (uid)", for logs.
+func (k Key) String() string { return k.Namespace + "/" + k.Name + " (" + string(k.UID) + ")" }
+
+// KeyOf returns the key of a claim.
+func KeyOf(claim *corev1.PersistentVolumeClaim) Key {
+	return Key{Namespace: claim.Namespace, Name: claim.Name, UID: claim.UID}
+}
+
+// Deps are what the controller works with; all but Classes are needed.
+type Deps struct {
+	Claims  corelisters.PersistentVolumeClaimLister
+	Volumes corelisters.PersistentVolumeLister
+	// Classes is nil where classes are not watched.
+	Classes storagelisters.StorageClassLister
+
+	Driver  Expander
+	Secrets SecretReader
+	Status  ClaimStatus
+	Store   VolumeStore
+	Pods    Pods
+	Events  EventSender
+
+	Locks *controller.VolumeLocks
+	Clock clock.PassiveClock
+}
+
+// Expander grows volumes at the driver; see [csi.Growth].
+type Expander interface {
+	ControllerExpandVolume(ctx context.Context, request *csipb.ControllerExpandVolumeRequest) (*csipb.ControllerExpandVolumeResponse, error)
+}
+
+// SecretReader reads Secrets; see [kube.Secrets].
+type SecretReader interface {
+	Get(ctx context.Context, ref secrets.Ref) (secrets.Credentials, error)
+	Forget(ref secrets.Ref)
+}
+
+// ClaimStatus writes the status of claims; see [kube.Claims].
+type ClaimStatus interface {
+	Get(ctx context.Context, namespace, name string) (*corev1.PersistentVolumeClaim, error)
+	Patch(ctx context.Context, from, to *corev1.PersistentVolumeClaim) (*corev1.PersistentVolumeClaim, error)
+}
+
+// VolumeStore writes PersistentVolumes; see [kube.Volumes].
+type VolumeStore interface {
+	Get(ctx context.Context, name string) (*corev1.PersistentVolume, error)
+	Patch(ctx context.Context, from, to *corev1.PersistentVolume) (*corev1.PersistentVolume, error)
+}
+
+// Pods tells which pods use a claim; see [kube.Pods].
+type Pods interface {
+	Using(ctx context.Context, claim *corev1.PersistentVolumeClaim) ([]string, error)
+	Follow(ctx context.Context, namespace string)
+}
+
+// EventSender sends events; see [kube.Events].
+type EventSender interface {
+	Normal(object runtime.Object, reason, message string)
+	Warning(object runtime.Object, reason, message string)
+}
+
+// Config is what the controller is set to.
+type Config struct {
+	Driver       string
+	Capabilities capability.Set
+	Options      expand.Options
+	// HandleInUse waits for a volume's pods to end after the driver has refused
+	// to grow it while it is in use.
+	HandleInUse bool
+	// InfeasibleRetry is the time until a size that the driver calls infeasible
+	// is tried again.
+	InfeasibleRetry time.Duration
+}
+
+// Controller grows volumes. It implements controller.Reconciler[Key].
+type Controller struct {
+	deps   Deps
+	config Config
+	inUse  *inUse
+	// claims and volumes are own writes.
+	claims  kube.Latest[*corev1.PersistentVolumeClaim]
+	volumes kube.Latest[*corev1.PersistentVolume]
+}
+
+// New returns a controller; it starts nothing.
+func New(deps Deps, config Config) *Controller {
+	return &Controller{deps: deps, config: config, inUse: newInUse()}
+}
+
+// Reconcile brings the claim one step nearer to the size that it asks for.
+func (c *Controller) Reconcile(ctx context.Context, key Key) (controller.Result, error) {
+	unlock, err := c.deps.Locks.Lock(ctx, string(key.UID))
+	if err != nil {
+		return controller.Result{}, err
+	}
+	defer unlock()
+
+	claim, err := c.claim(key)
+	if err != nil {
+		return controller.Result{}, err
+	}
+	if claim == nil {
+		c.forget(key.UID)
+		return controller.Result{}, nil
+	}
+	input, err := c.gather(claim)
+	if err != nil {
+		return controller.Result{}, err
+	}
+	return c.apply(ctx, input, expand.Decide(input))
+}
+
+func (c *Controller) forget(uid types.UID) {
+	c.inUse.clear(uid)
+	c.claims.Forget(uid)
+}

@@ -1,0 +1,89 @@
+package expand
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/expand"
+)
+
+// maxConflicts is the number of times that a write of the driver's answer is
+// tried on a newer claim before the driver is asked once more instead.
+const maxConflicts = 5
+
+// record writes what becomes of the claim after the driver has answered. When
+// the claim has changed meanwhile, it is read and the answer written into what it
+// is now, rather than lost.
+func (c *Controller) record(ctx context.Context, in expand.Input, become func(expand.Input) *corev1.PersistentVolumeClaim) error {
+	for conflicts := 0; ; conflicts++ {
+		_, err := c.patchClaim(ctx, in.Claim, become(in))
+		if !apierrors.IsConflict(err) || conflicts == maxConflicts {
+			return err
+		}
+		current, getErr := c.deps.Status.Get(ctx, in.Claim.Namespace, in.Claim.Name)
+		if getErr != nil {
+			return getErr
+		}
+		if current.UID != in.Claim.UID {
+			return err
+		}
+		in.Claim = current
+	}
+}
+
+func (c *Controller) patchClaim(ctx context.Context, from, to *corev1.PersistentVolumeClaim) (*corev1.PersistentVolumeClaim, error) {
+	written, err := c.deps.Status.Patch(ctx, from, to)
+	if err != nil {
+		return from, err
+	}
+	if written != from {
+		c.claims.Remember(written)
+	}
+	return written, nil
+}
+
+// patchVolume writes what differs between from and to. What others have changed
+// meanwhile does not matter to it, so a conflict only needs another try.
+func (c *Controller) patchVolume(ctx context.Context, from, to *corev1.PersistentVolume) (*corev1.PersistentVolume, error) {
+	for conflicts := 0; ; conflicts++ {
+		written, err := c.deps.Store.Patch(ctx, from, to)
+		if err == nil && written != from {
+			c.volumes.Remember(written)
+		}
+		if !apierrors.IsConflict(err) || conflicts == maxConflicts {
+			return written, err
+		}
+		current, getErr := c.deps.Store.Get(ctx, from.Name)
+		if getErr != nil || current.UID != from.UID {
+			return from, err
+		}
+		// The same difference, against the volume as it is now.
+		to = rebased(from, to, current)
+		from = current
+	}
+}
+
+// rebased returns current with what an expansion changes between from and to.
+func rebased(from, to, current *corev1.PersistentVolume) *corev1.PersistentVolume {
+	next := current.DeepCopy()
+	next.Spec.Capacity = to.Spec.Capacity
+	if next.Spec.CSI != nil && to.Spec.CSI != nil {
+		next.Spec.CSI.ControllerExpandSecretRef = to.Spec.CSI.ControllerExpandSecretRef
+	}
+	for key := range from.Annotations {
+		if _, kept := to.Annotations[key]; !kept {
+			delete(next.Annotations, key)
+		}
+	}
+	for key, value := range to.Annotations {
+		if before, had := from.Annotations[key]; !had || before != value {
+			if next.Annotations == nil {
+				next.Annotations = map[string]string{}
+			}
+			next.Annotations[key] = value
+		}
+	}
+	return next
+}

@@ -1,0 +1,370 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes/fake"
+	metadatafake "k8s.io/client-go/metadata/fake"
+	clienttesting "k8s.io/client-go/testing"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/names"
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/capability"
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/topology"
+)
+
+// cluster is an API server and the informers that watch it.
+type cluster struct {
+	*Informers
+	core     *fake.Clientset
+	metadata *metadatafake.FakeMetadataClient
+}
+
+func everything() Driver {
+	return Driver{Name: driverName, Capabilities: capability.Set{PublishUnpublish: true, Topology: true}, Topology: true}
+}
+
+func newCluster(t *testing.T, driver Driver, objects ...runtime.Object) *cluster {
+	t.Helper()
+	scheme := metadatafake.NewTestScheme()
+	if err := metav1.AddMetaToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	var nodes, others []runtime.Object
+	for _, object := range objects {
+		if _, ok := object.(*metav1.PartialObjectMetadata); ok {
+			nodes = append(nodes, object)
+		} else {
+			others = append(others, object)
+		}
+	}
+	c := &cluster{core: fake.NewClientset(others...), metadata: metadatafake.NewSimpleMetadataClient(scheme, nodes...)}
+	var err error
+	if c.Informers, err = NewInformers(&Clients{Core: c.core, Metadata: c.metadata}, driver); err != nil {
+		t.Fatalf("NewInformers: %v", err)
+	}
+	return c
+}
+
+// run starts the informers in a bubble of synctest, and stops them with the test.
+func (c *cluster) run(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(func() {
+		cancel()
+		c.Shutdown()
+	})
+	c.Start(ctx)
+	if err := c.WaitForSync(ctx); err != nil {
+		t.Fatalf("WaitForSync: %v", err)
+	}
+}
+
+func node(name, zone string) *metav1.PartialObjectMetadata {
+	return &metav1.PartialObjectMetadata{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Node"},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"zone": zone}, Annotations: map[string]string{"large": "x"}},
+	}
+}
+
+func registration(name string, keys ...string) *storagev1.CSINode {
+	return &storagev1.CSINode{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec:       storagev1.CSINodeSpec{Drivers: []storagev1.CSINodeDriver{{Name: driverName, NodeID: name, TopologyKeys: keys}}},
+	}
+}
+
+func attachment(name, volume, node string) *storagev1.VolumeAttachment {
+	a := &storagev1.VolumeAttachment{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: storagev1.VolumeAttachmentSpec{NodeName: node}}
+	if volume != "" {
+		a.Spec.Source.PersistentVolumeName = &volume
+	}
+	return a
+}
+
+func TestInformersAreThoseThatTheDriverNeeds(t *testing.T) {
+	cases := map[string]struct {
+		driver                Driver
+		attachments, topology bool
+	}{
+		"everything":          {everything(), true, true},
+		"nothing":             {Driver{Name: driverName, Topology: true}, false, false},
+		"topology not to use": {Driver{Name: driverName, Capabilities: capability.Set{Topology: true}}, false, false},
+		"attachments only":    {Driver{Name: driverName, Capabilities: capability.Set{PublishUnpublish: true}, Topology: true}, true, false},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			i := newCluster(t, c.driver)
+			for kind, got := range map[string]struct{ is, want bool }{
+				"Attachments": {i.Attachments != nil, c.attachments}, "Nodes": {i.Nodes != nil, c.topology},
+				"Registrations": {i.Registrations != nil, c.topology},
+				"Claims":        {i.Claims != nil, true}, "Volumes": {i.Volumes != nil, true}, "Classes": {i.Classes != nil, true},
+			} {
+				if got.is != got.want {
+					t.Errorf("%s are watched: %t, want %t", kind, got.is, got.want)
+				}
+			}
+		})
+	}
+}
+
+// There is no right to list what is not needed, so it must not be asked for.
+func TestInformersAskForNothingElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, Driver{Name: driverName})
+		c.run(t)
+		var lists []string
+		for _, action := range append(c.core.Actions(), c.metadata.Actions()...) {
+			if action.GetVerb() == "list" {
+				lists = append(lists, action.GetResource().Resource)
+			}
+		}
+		slices.Sort(lists)
+		if diff := cmp.Diff([]string{"persistentvolumeclaims", "persistentvolumes", "storageclasses"}, slices.Compact(lists)); diff != "" {
+			t.Errorf("lists (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestInformersStoreWhatIsTrimmed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours := claim(described(map[string]string{names.StorageProvisioner: driverName}))
+		foreign := claim(described(nil))
+		foreign.Name = "foreign"
+		foreignVolume := volume(metav1.ObjectMeta{Name: "foreign"}, "other.example")
+		class := &storagev1.StorageClass{ObjectMeta: described(nil), Provisioner: driverName}
+		class.Namespace = ""
+		long := attachment("a1", "pv", "n1")
+		long.Spec.Attacher = "attacher.example"
+		c := newCluster(t, everything(), ours, foreign, volume(metav1.ObjectMeta{Name: "ours"}, driverName), foreignVolume,
+			class, long, registration("n1", "zone"), node("n1", "a"))
+		c.run(t)
+		if kept, err := c.ClaimLister().PersistentVolumeClaims("ns").Get("name"); err != nil || kept.Spec.AccessModes == nil || kept.ManagedFields != nil {
+			t.Errorf("our claim is stored as %+v, %v", kept, err)
+		}
+		if trimmed, err := c.ClaimLister().PersistentVolumeClaims("ns").Get("foreign"); err != nil || trimmed.Spec.AccessModes != nil {
+			t.Errorf("another's claim is stored as %+v, %v", trimmed, err)
+		}
+		if kept, err := c.VolumeLister().Get("ours"); err != nil || kept.Spec.CSI == nil {
+			t.Errorf("our volume is stored as %+v, %v", kept, err)
+		}
+		if trimmed, err := c.VolumeLister().Get("foreign"); err != nil || trimmed.Spec.CSI != nil {
+			t.Errorf("another's volume is stored as %+v, %v", trimmed, err)
+		}
+		if trimmed, err := c.ClassLister().Get("name"); err != nil || trimmed.ManagedFields != nil || trimmed.Provisioner != driverName {
+			t.Errorf("the class is stored as %+v, %v", trimmed, err)
+		}
+		if stored := c.Attachments.GetStore().List()[0].(*storagev1.VolumeAttachment); stored.Spec.Attacher != "" {
+			t.Errorf("the attachment is stored as %+v", stored)
+		}
+		if stored := c.Registrations.GetStore().List()[0].(*storagev1.CSINode); stored.Spec.Drivers[0].NodeID != "" {
+			t.Errorf("the CSINode is stored as %+v", stored)
+		}
+		if stored := c.Nodes.GetStore().List()[0].(*metav1.PartialObjectMetadata); stored.Annotations != nil || stored.Labels["zone"] != "a" {
+			t.Errorf("the node is stored as %+v", stored)
+		}
+	})
+}
+
+func TestSyncedNamesWhatItWaitsFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, everything())
+		forbidden := errors.New("no right to list")
+		allowed := make(chan struct{})
+		c.core.PrependReactor("list", "volumeattachments", func(clienttesting.Action) (bool, runtime.Object, error) {
+			select {
+			case <-allowed:
+				return false, nil, nil
+			default:
+				return true, nil, forbidden
+			}
+		})
+		c.core.PrependWatchReactor("volumeattachments", func(clienttesting.Action) (bool, watch.Interface, error) {
+			select {
+			case <-allowed:
+				return false, nil, nil
+			default:
+				return true, nil, forbidden
+			}
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		defer func() {
+			cancel()
+			c.Shutdown()
+		}()
+		c.Start(ctx)
+		short, done := context.WithTimeout(ctx, 30*time.Second)
+		defer done()
+		if err := c.WaitForSync(short); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("WaitForSync: error %v, want the end of the context", err)
+		}
+		if err := c.Synced(); err == nil || !strings.Contains(err.Error(), "waiting for VolumeAttachments") {
+			t.Errorf("Synced: %v", err)
+		}
+		close(allowed)
+		if err := c.WaitForSync(ctx); err != nil {
+			t.Errorf("WaitForSync: %v", err)
+		}
+	})
+}
+
+func TestSyncedWaitsForHandlers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, Driver{Name: driverName}, claim(described(map[string]string{names.StorageProvisioner: driverName})))
+		c.run(t)
+		proceed := make(chan struct{})
+		handled := atomic.Bool{}
+		if err := c.Handle(c.Claims, "claims", onEach(func(*corev1.PersistentVolumeClaim) {
+			<-proceed
+			handled.Store(true)
+		}, func(*corev1.PersistentVolumeClaim) {})); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if err := c.Synced(); err == nil || !strings.Contains(err.Error(), "waiting for handler of claims") {
+			t.Errorf("Synced before the handler has seen the claim: %v", err)
+		}
+		close(proceed)
+		if err := c.WaitForSync(t.Context()); err != nil || !handled.Load() {
+			t.Errorf("WaitForSync: error %v, the handler has seen the claim: %t", err, handled.Load())
+		}
+	})
+}
+
+// Probes ask for the state of the caches while handlers are added.
+func TestSyncedIsSafe(t *testing.T) {
+	c := newCluster(t, Driver{Name: driverName})
+	var running sync.WaitGroup
+	running.Go(func() {
+		for range 1000 {
+			_ = c.Synced()
+		}
+	})
+	for range 100 {
+		if err := c.Handle(c.Claims, "claims", cache.ResourceEventHandlerFuncs{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	running.Wait()
+}
+
+func TestHandleFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, Driver{Name: driverName})
+		ctx, cancel := context.WithCancel(t.Context())
+		c.Start(ctx)
+		cancel()
+		c.Shutdown()
+		if err := c.Handle(c.Claims, "claims", cache.ResourceEventHandlerFuncs{}); err == nil || !strings.Contains(err.Error(), "adding the handler of claims") {
+			t.Errorf("Handle after the end: %v", err)
+		}
+	})
+}
+
+func TestAttachedTo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, everything(), attachment("a1", "pv", "n1"), attachment("a2", "pv", "n2"),
+			attachment("a3", "other", "n3"), attachment("a4", "", "n4"))
+		c.run(t)
+		for volume, want := range map[string][]string{"pv": {"n1", "n2"}, "other": {"n3"}, "none": nil, "": nil} {
+			nodes, err := c.AttachedTo(volume)
+			slices.Sort(nodes)
+			if err != nil || !slices.Equal(nodes, want) {
+				t.Errorf("AttachedTo(%q) = %q, %v, want %q", volume, nodes, err, want)
+			}
+		}
+	})
+	if nodes, err := newCluster(t, Driver{Name: driverName}).AttachedTo("pv"); nodes != nil || err != nil {
+		t.Errorf("AttachedTo without attachments = %q, %v", nodes, err)
+	}
+}
+
+func TestFeedTopology(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, everything(), node("n1", "a"), registration("n1", "zone"))
+		index := topology.NewIndex()
+		changes := atomic.Int32{}
+		if err := c.FeedTopology(index, driverName, func() { changes.Add(1) }); err != nil {
+			t.Fatal(err)
+		}
+		c.run(t)
+		expect := func(when string, change bool, places ...string) {
+			t.Helper()
+			synctest.Wait()
+			var got []string
+			if set := index.Facts("").Cluster; set != nil {
+				for _, term := range set.Terms() {
+					got = append(got, term.String())
+				}
+			}
+			if !slices.Equal(got, places) {
+				t.Errorf("%s: the places are %q, want %q", when, got, places)
+			}
+			if changed := changes.Swap(0) > 0; changed != change {
+				t.Errorf("%s: changed is called: %t, want %t", when, changed, change)
+			}
+		}
+		nodes := c.metadata.Resource(corev1.SchemeGroupVersion.WithResource("nodes")).(metadatafake.MetadataClient)
+		registrations := c.core.StorageV1().CSINodes()
+		expect("at first", true, "zone=a")
+
+		must(t)(nodes.CreateFake(node("n2", "b"), metav1.CreateOptions{}))
+		must(t)(registrations.Create(t.Context(), registration("n2", "zone"), metav1.CreateOptions{}))
+		expect("a new node", true, "zone=a", "zone=b")
+
+		alive := node("n2", "b")
+		alive.Annotations["seen"] = "now"
+		must(t)(nodes.UpdateFake(alive, metav1.UpdateOptions{}))
+		expect("a sign of life", false, "zone=a", "zone=b")
+
+		other := registration("n2", "zone")
+		other.Spec.Drivers = append(other.Spec.Drivers, storagev1.CSINodeDriver{Name: "other.example", NodeID: "x", TopologyKeys: []string{"rack"}})
+		must(t)(registrations.Update(t.Context(), other, metav1.UpdateOptions{}))
+		expect("another driver", false, "zone=a", "zone=b")
+
+		must(t)(nodes.UpdateFake(node("n2", "c"), metav1.UpdateOptions{}))
+		expect("a new label", true, "zone=a", "zone=c")
+
+		if err := nodes.Delete(t.Context(), "n2", metav1.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		expect("a node that goes", true, "zone=a")
+		if err := registrations.Delete(t.Context(), "n1", metav1.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if err := registrations.Delete(t.Context(), "n2", metav1.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		expect("registrations that go", true)
+	})
+}
+
+// must fails the test for an error.
+func must(t *testing.T) func(any, error) {
+	return func(_ any, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestFeedTopologyWithoutTopology(t *testing.T) {
+	if err := newCluster(t, Driver{Name: driverName}).FeedTopology(topology.NewIndex(), driverName, func() {}); err != nil {
+		t.Errorf("FeedTopology: %v", err)
+	}
+}

@@ -1,0 +1,151 @@
+package sidecar
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
+	"github.com/csi-provisioner/csi-provisioner/pkg/controller/deletion"
+	"github.com/csi-provisioner/csi-provisioner/pkg/controller/provision"
+	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
+	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
+	plan "github.com/csi-provisioner/csi-provisioner/pkg/plan/provision"
+)
+
+// provisioner creates and deletes volumes.
+type provisioner struct {
+	provision *provision.Controller
+	claims    *controller.Controller[provision.Key]
+	deletion  *deletion.Controller
+	volumes   *controller.Controller[string]
+}
+
+func (p *process) newProvisioner(s shared, stop <-chan struct{}) (*provisioner, error) {
+	driver := csi.Limit(csi.Timeout(p.driver, p.config.CSI.Timeout), p.config.Work.Threads, stop)
+	var c provisioner
+	c.provision = provision.New(provision.Deps{
+		Claims:      p.informers.ClaimLister(),
+		Volumes:     p.informers.VolumeLister(),
+		Classes:     p.informers.ClassLister(),
+		Places:      p.places,
+		Driver:      driver,
+		Secrets:     s.secrets,
+		Store:       s.volumes,
+		Rescheduler: s.claims,
+		Events:      p.events,
+		Metrics:     p.metrics.Volumes,
+		Locks:       s.locks,
+		Clock:       p.clock,
+	}, p.provisionConfig())
+	c.deletion = deletion.New(deletion.Deps{
+		Volumes:     p.informers.VolumeLister(),
+		Classes:     p.informers.ClassLister(),
+		Attachments: p.informers,
+		Driver:      driver,
+		Secrets:     s.secrets,
+		Store:       s.volumes,
+		Events:      p.events,
+		Metrics:     p.metrics.Volumes,
+		Locks:       s.locks,
+		Clock:       p.clock,
+	}, deletion.Config{
+		Driver:        p.session.Info().Name,
+		Capabilities:  p.session.Info().Capabilities,
+		AttachedRetry: p.config.Work.RetryMax,
+	})
+	var errClaims, errVolumes error
+	w := p.config.Work
+	c.claims, errClaims = controller.New(p.queue("claims", w.Threads, w.RetryStart, w.RetryMax), c.provision)
+	c.volumes, errVolumes = controller.New(p.queue("volumes", w.Threads, w.RetryStart, w.RetryMax), c.deletion)
+	return &c, errors.Join(errClaims, errVolumes)
+}
+
+func (p *process) provisionConfig() provision.Config {
+	info, v := p.session.Info(), p.config.Volumes
+	return provision.Config{
+		Driver: plan.Driver{
+			Name:         info.Name,
+			Identity:     newIdentity(p.clock.Now(), info.Name),
+			Capabilities: info.Capabilities,
+		},
+		Options: plan.Options{
+			VolumeNamePrefix:          v.NamePrefix,
+			VolumeNameUUIDLength:      v.NameUUIDLength,
+			DefaultFSType:             v.DefaultFSType,
+			ExtraCreateMetadata:       v.ExtraMetadata,
+			Topology:                  p.config.Gates.Topology,
+			StrictTopology:            v.StrictTopology,
+			ImmediateTopology:         v.ImmediateTopology,
+			ControllerPublishReadonly: v.PublishReadonly,
+		},
+		InfeasibleRetry: p.config.Work.RetryMax,
+	}
+}
+
+// subscribe has the controllers told of what changes, beginning with what there
+// is now.
+func (c *provisioner) subscribe(p *process) error {
+	driver := p.session.Info().Name
+	err := errors.Join(
+		// First, so that no claim is decided on before the places are known.
+		p.informers.FeedTopology(p.places, driver, func() { c.claims.Wake(provision.TopologyChanged()) }),
+		p.informers.Handle(p.informers.Classes, "classes", kube.OnChange(func(_, class *storagev1.StorageClass) {
+			c.claims.Wake(provision.ClassChanged(class.Name))
+		}, func(class *storagev1.StorageClass) {
+			c.claims.Wake(provision.ClassChanged(class.Name))
+		})),
+		p.informers.Handle(p.informers.Volumes, "volumes", kube.OnChange(func(_, volume *corev1.PersistentVolume) {
+			c.provision.VolumeSeen(volume.Name)
+			if deletion.Wants(driver, volume) {
+				c.volumes.Add(volume.Name)
+			}
+		}, func(volume *corev1.PersistentVolume) {
+			c.deletion.VolumeGone(volume.UID)
+		})),
+		p.informers.Handle(p.informers.Claims, "claims", kube.OnChange(func(old, claim *corev1.PersistentVolumeClaim) {
+			c.claimChanged(driver, old, claim)
+		}, func(claim *corev1.PersistentVolumeClaim) {
+			if plan.Provisioner(claim) == driver {
+				c.claims.Add(provision.KeyOf(claim))
+			}
+		})),
+	)
+	if p.informers.Attachments == nil {
+		return err
+	}
+	return errors.Join(err, p.informers.Handle(p.informers.Attachments, "attachments", kube.OnChange(
+		func(_, _ *storagev1.VolumeAttachment) {},
+		func(attachment *storagev1.VolumeAttachment) {
+			if volume := attachment.Spec.Source.PersistentVolumeName; volume != nil {
+				c.volumes.Wake(deletion.Detached(*volume))
+			}
+		})))
+}
+
+func (c *provisioner) claimChanged(driver string, old, claim *corev1.PersistentVolumeClaim) {
+	if old != nil && old.UID != claim.UID {
+		// A claim of the same name has taken its place.
+		c.claims.Add(provision.KeyOf(old))
+	}
+	if provision.Wants(driver, old, claim) {
+		c.claims.Add(provision.KeyOf(claim))
+	}
+}
+
+// run works until stop is closed or ctx ends.
+func (c *provisioner) run(ctx context.Context, stop <-chan struct{}) {
+	var running sync.WaitGroup
+	running.Go(func() { c.claims.Run(ctx, stop) })
+	running.Go(func() { c.volumes.Run(ctx, stop) })
+	running.Wait()
+}
+
+// driverBack wakes what waits for the driver.
+func (c *provisioner) driverBack() {
+	c.claims.Wake(provision.DriverBack())
+	c.volumes.Wake(deletion.DriverBack())
+}

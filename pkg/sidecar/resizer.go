@@ -1,0 +1,133 @@
+package sidecar
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/klog/v2"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
+	"github.com/csi-provisioner/csi-provisioner/pkg/controller/expand"
+	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
+	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
+	plan "github.com/csi-provisioner/csi-provisioner/pkg/plan/expand"
+)
+
+// resizer grows volumes.
+type resizer struct {
+	process *process
+	expand  *controller.Controller[expand.Key]
+}
+
+func (p *process) newResizer(s shared, stop <-chan struct{}) (*resizer, error) {
+	z, info := p.config.Resizer, p.session.Info()
+	driver := csi.Limit(csi.Timeout(p.driver, z.Timeout), z.Threads, stop)
+	r := &resizer{process: p}
+	pods := kube.NewPods(p.clients.Core, p.clock, func(namespace string) { r.expand.Wake(expand.PodEnded(namespace)) })
+	reconciler := expand.New(expand.Deps{
+		Claims:  p.informers.ClaimLister(),
+		Volumes: p.informers.VolumeLister(),
+		Classes: p.informers.ClassLister(),
+		Driver:  driver,
+		Secrets: s.secrets,
+		Status:  s.claims,
+		Store:   s.volumes,
+		Pods:    pods,
+		Events:  p.events,
+		Locks:   s.locks,
+		Clock:   p.clock,
+	}, expand.Config{
+		Driver:       info.Name,
+		Capabilities: info.Capabilities,
+		Options: plan.Options{
+			Recover:  p.config.Gates.RecoverVolumeExpansionFailure,
+			Annotate: p.config.Gates.AnnotateFsResize,
+			Backfill: z.BackfillSecrets,
+		},
+		HandleInUse:     z.HandleInUse,
+		InfeasibleRetry: z.RetryMax,
+	})
+	var err error
+	r.expand, err = controller.New(p.queue("expansions", z.Threads, z.RetryStart, z.RetryMax), reconciler)
+	return r, err
+}
+
+// subscribe: see [part].
+func (r *resizer) subscribe(p *process) error {
+	err := errors.Join(
+		p.informers.Handle(p.informers.Volumes, "volumes to grow", kube.OnChange(func(_, volume *corev1.PersistentVolume) {
+			r.volumeChanged(volume)
+		}, func(*corev1.PersistentVolume) {})),
+		p.informers.Handle(p.informers.Claims, "claims to grow", kube.OnChange(func(old, claim *corev1.PersistentVolumeClaim) {
+			if expand.Wants(old, claim) {
+				r.expand.Add(expand.KeyOf(claim))
+			}
+		}, func(claim *corev1.PersistentVolumeClaim) {
+			r.expand.Add(expand.KeyOf(claim))
+		})),
+	)
+	if p.informers.Attachments == nil {
+		return err
+	}
+	return errors.Join(err, p.informers.Handle(p.informers.Attachments, "attachments of volumes to grow", kube.OnChange(
+		func(_, _ *storagev1.VolumeAttachment) {},
+		func(attachment *storagev1.VolumeAttachment) {
+			if volume := attachment.Spec.Source.PersistentVolumeName; volume != nil {
+				r.expand.Wake(expand.Detached(*volume))
+			}
+		})))
+}
+
+// volumeChanged wakes the claim that waits for its volume, and has a volume
+// looked at that may carry an annotation that is to go.
+func (r *resizer) volumeChanged(volume *corev1.PersistentVolume) {
+	r.expand.Wake(expand.VolumeSeen(volume.Name))
+	if claim := volume.Spec.ClaimRef; claim != nil && expand.Annotated(volume) {
+		r.expand.Add(expand.Key{Namespace: claim.Namespace, Name: claim.Name, UID: claim.UID})
+	}
+}
+
+// run: see [part].
+func (r *resizer) run(ctx context.Context, stop <-chan struct{}) {
+	var running sync.WaitGroup
+	running.Go(func() { r.expand.Run(ctx, stop) })
+	running.Go(func() { r.resync(ctx, stop) })
+	running.Wait()
+}
+
+// resync looks at all claims again in the period of --resync-period, for what no
+// event has told.
+func (r *resizer) resync(ctx context.Context, stop <-chan struct{}) {
+	period := r.process.config.Resizer.Resync
+	if period == time.Duration(0) {
+		return
+	}
+	ticker := r.process.clock.NewTicker(period)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C():
+		case <-stop:
+			return
+		case <-ctx.Done():
+			return
+		}
+		claims, err := r.process.informers.ClaimLister().List(labels.Everything())
+		if err != nil {
+			klog.FromContext(ctx).Error(err, "Looking at all claims again")
+		}
+		for _, claim := range claims {
+			if expand.Wants(nil, claim) {
+				r.expand.Add(expand.KeyOf(claim))
+			}
+		}
+	}
+}
+
+// driverBack: see [part].
+func (r *resizer) driverBack() { r.expand.Wake(expand.DriverBack()) }
