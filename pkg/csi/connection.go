@@ -57,7 +57,7 @@ func logCalls(ctx context.Context, method string, request, response any, conn *g
 	logger := klog.FromContext(ctx).V(verbose)
 	logger.Info("Calling the CSI driver", "method", method, "request", protosanitizer.StripSecrets(request))
 	err := invoke(ctx, method, request, response, conn, options...)
-	logger.Info("The CSI driver answered", "method", method, "response", protosanitizer.StripSecrets(response), "err", err)
+	logger.Info("The CSI driver answered", "method", method, "response", logged{response}, "err", err)
 	return err
 }
 
@@ -69,3 +69,9 @@ func recordCalls(recorder Recorder) grpc.UnaryClientInterceptor {
 		return err
 	}
 }
+
+// logged prints a driver's answer without secrets, and no more of it than anybody
+// reads.
+type logged struct{ response any }
+
+func (l logged) String() string { return shorten(protosanitizer.StripSecrets(l.response).String()) }

@@ -99,6 +99,16 @@ func AlreadyExists(err error) bool { return status.Code(err) == codes.AlreadyExi
 // reached.
 func Unreachable(err error) bool { return status.Code(err) == codes.Unavailable }
 
+// Answer returns the name of the code, and the message, of a driver's error; false
+// for an error that is none of a driver's, because it was not called.
+func Answer(err error) (code, message string, ok bool) {
+	s, ok := status.FromError(err)
+	if !ok {
+		return "", "", false
+	}
+	return s.Code().String(), s.Message(), true
+}
+
 // Message returns what an error of the driver says: its code and message,
 // without the words of gRPC around them.
 func Message(err error) string {

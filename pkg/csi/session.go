@@ -79,11 +79,11 @@ func (s *Session) Watch(ctx context.Context, returned func()) error {
 		s.ready.Store(false)
 		logger.Info("Lost the connection to the CSI driver, reconnecting")
 		info, err := s.meet(ctx)
-		if err != nil && ctx.Err() == nil {
-			return err
-		}
 		if ctx.Err() != nil {
 			break
+		}
+		if err != nil {
+			return err
 		}
 		if info.Name != s.info.Name || info.Capabilities != s.info.Capabilities {
 			return fmt.Errorf("the CSI driver has come back as another one: it was %+v and is %+v", s.info, info)

@@ -28,6 +28,9 @@ type Informers struct {
 	Classes cache.SharedIndexInformer
 	// Attachments is nil for a driver without PUBLISH_UNPUBLISH_VOLUME.
 	Attachments cache.SharedIndexInformer
+	// Modifications are VolumeAttributesClasses; nil for a driver without
+	// MODIFY_VOLUME, and where the API server does not have them.
+	Modifications cache.SharedIndexInformer
 	// Nodes (metadata only) and Registrations (CSINodes) are nil for a driver
 	// without topology.
 	Nodes         cache.SharedIndexInformer
@@ -50,6 +53,8 @@ type Driver struct {
 	Topology bool
 	// Classes is false where classes are not needed.
 	Classes bool
+	// Modifications is false where VolumeAttributesClasses are not needed.
+	Modifications bool
 }
 
 // noResync: the handlers see each change once. What must be looked at again
@@ -77,6 +82,10 @@ func NewInformers(clients *Clients, driver Driver) (*Informers, error) {
 		i.Classes = core.Storage().V1().StorageClasses().Informer()
 		transforms[i.Classes] = trimClass
 	}
+	if driver.Modifications && driver.Capabilities.Modify {
+		i.Modifications = core.Storage().V1().VolumeAttributesClasses().Informer()
+		transforms[i.Modifications] = trimModification
+	}
 	if driver.Capabilities.PublishUnpublish {
 		i.Attachments = core.Storage().V1().VolumeAttachments().Informer()
 		transforms[i.Attachments] = trimAttachment
@@ -102,7 +111,7 @@ func NewInformers(clients *Clients, driver Driver) (*Informers, error) {
 func (i *Informers) expectAll() {
 	for name, informer := range map[string]cache.SharedIndexInformer{
 		"PersistentVolumeClaims": i.Claims, "PersistentVolumes": i.Volumes, "StorageClasses": i.Classes,
-		"VolumeAttachments": i.Attachments, "Nodes": i.Nodes, "CSINodes": i.Registrations,
+		"VolumeAttributesClasses": i.Modifications, "VolumeAttachments": i.Attachments, "Nodes": i.Nodes, "CSINodes": i.Registrations,
 	} {
 		if informer != nil {
 			i.settled[name] = informer.HasSynced
@@ -139,6 +148,15 @@ func (i *Informers) ClassLister() storagelisters.StorageClassLister {
 		return nil
 	}
 	return storagelisters.NewStorageClassLister(i.Classes.GetIndexer())
+}
+
+// ModificationLister lists VolumeAttributesClasses; it is nil where they are not
+// watched.
+func (i *Informers) ModificationLister() storagelisters.VolumeAttributesClassLister {
+	if i.Modifications == nil {
+		return nil
+	}
+	return storagelisters.NewVolumeAttributesClassLister(i.Modifications.GetIndexer())
 }
 
 // Start starts all informers; they stop with the context.

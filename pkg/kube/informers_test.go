@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	runtime2 "runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -35,7 +36,11 @@ type cluster struct {
 }
 
 func everything() Driver {
-	return Driver{Name: driverName, Capabilities: capability.Set{PublishUnpublish: true, Topology: true}, Topology: true}
+	return Driver{
+		Name:         driverName,
+		Capabilities: capability.Set{PublishUnpublish: true, Topology: true, Modify: true},
+		Topology:     true, Classes: true, Modifications: true,
+	}
 }
 
 func newCluster(t *testing.T, driver Driver, objects ...runtime.Object) *cluster {
@@ -96,27 +101,44 @@ func attachment(name, volume, node string) *storagev1.VolumeAttachment {
 	return a
 }
 
-func TestInformersAreThoseThatTheDriverNeeds(t *testing.T) {
+func TestInformersAreThoseThatAreNeeded(t *testing.T) {
+	without := func(change func(*Driver)) Driver {
+		d := everything()
+		change(&d)
+		return d
+	}
+	always := []string{"Claims", "Volumes"}
 	cases := map[string]struct {
-		driver                Driver
-		attachments, topology bool
+		driver Driver
+		want   []string
 	}{
-		"everything":          {everything(), true, true},
-		"nothing":             {Driver{Name: driverName, Topology: true}, false, false},
-		"topology not to use": {Driver{Name: driverName, Capabilities: capability.Set{Topology: true}}, false, false},
-		"attachments only":    {Driver{Name: driverName, Capabilities: capability.Set{PublishUnpublish: true}, Topology: true}, true, false},
+		"everything":              {everything(), []string{"Attachments", "Classes", "Modifications", "Nodes", "Registrations"}},
+		"a driver that can't":     {without(func(d *Driver) { d.Capabilities = capability.Set{} }), []string{"Classes"}},
+		"topology not to use":     {without(func(d *Driver) { d.Topology = false }), []string{"Attachments", "Classes", "Modifications"}},
+		"classes not needed":      {without(func(d *Driver) { d.Classes = false }), []string{"Attachments", "Modifications", "Nodes", "Registrations"}},
+		"modification not to use": {without(func(d *Driver) { d.Modifications = false }), []string{"Attachments", "Classes", "Nodes", "Registrations"}},
+		"nothing":                 {Driver{Name: driverName}, nil},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			i := newCluster(t, c.driver)
-			for kind, got := range map[string]struct{ is, want bool }{
-				"Attachments": {i.Attachments != nil, c.attachments}, "Nodes": {i.Nodes != nil, c.topology},
-				"Registrations": {i.Registrations != nil, c.topology},
-				"Claims":        {i.Claims != nil, true}, "Volumes": {i.Volumes != nil, true}, "Classes": {i.Classes != nil, true},
+			var got []string
+			for kind, informer := range map[string]cache.SharedIndexInformer{
+				"Claims": i.Claims, "Volumes": i.Volumes, "Classes": i.Classes, "Attachments": i.Attachments,
+				"Modifications": i.Modifications, "Nodes": i.Nodes, "Registrations": i.Registrations,
 			} {
-				if got.is != got.want {
-					t.Errorf("%s are watched: %t, want %t", kind, got.is, got.want)
+				if informer != nil {
+					got = append(got, kind)
 				}
+			}
+			slices.Sort(got)
+			want := append(slices.Clone(always), c.want...)
+			slices.Sort(want)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("informers (-want +got):\n%s", diff)
+			}
+			if (i.ClassLister() != nil) != (i.Classes != nil) || (i.ModificationLister() != nil) != (i.Modifications != nil) {
+				t.Errorf("there are listers of classes: %t, of VolumeAttributesClasses: %t", i.ClassLister() != nil, i.ModificationLister() != nil)
 			}
 		})
 	}
@@ -134,7 +156,7 @@ func TestInformersAskForNothingElse(t *testing.T) {
 			}
 		}
 		slices.Sort(lists)
-		if diff := cmp.Diff([]string{"persistentvolumeclaims", "persistentvolumes", "storageclasses"}, slices.Compact(lists)); diff != "" {
+		if diff := cmp.Diff([]string{"persistentvolumeclaims", "persistentvolumes"}, slices.Compact(lists)); diff != "" {
 			t.Errorf("lists (-want +got):\n%s", diff)
 		}
 	})
@@ -143,7 +165,7 @@ func TestInformersAskForNothingElse(t *testing.T) {
 func TestInformersStoreWhatIsTrimmed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours := claim(described(map[string]string{names.StorageProvisioner: driverName}))
-		foreign := claim(described(nil))
+		foreign := claim(described(map[string]string{names.StorageProvisioner: "other.example"}))
 		foreign.Name = "foreign"
 		foreignVolume := volume(metav1.ObjectMeta{Name: "foreign"}, "other.example")
 		class := &storagev1.StorageClass{ObjectMeta: described(nil), Provisioner: driverName}
@@ -216,8 +238,11 @@ func TestSyncedNamesWhatItWaitsFor(t *testing.T) {
 			t.Errorf("Synced: %v", err)
 		}
 		close(allowed)
-		if err := c.WaitForSync(ctx); err != nil {
-			t.Errorf("WaitForSync: %v", err)
+		// Reflectors back off for up to 30 seconds.
+		enough, done := context.WithTimeout(ctx, 5*time.Minute)
+		defer done()
+		if err := c.WaitForSync(enough); err != nil {
+			buf := make([]byte, 1<<20); t.Errorf("WaitForSync: %v\n%s", err, buf[:runtime2.Stack(buf, true)])
 		}
 	})
 }

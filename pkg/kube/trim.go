@@ -84,6 +84,14 @@ func trimClass(object any) (any, error) {
 	return object, nil
 }
 
+// trimModification drops what nobody reads.
+func trimModification(object any) (any, error) {
+	if class, ok := object.(*storagev1.VolumeAttributesClass); ok {
+		class.ManagedFields = nil
+	}
+	return object, nil
+}
+
 // trimAttachment keeps which volume is attached to which node.
 func trimAttachment(object any) (any, error) {
 	attachment, ok := object.(*storagev1.VolumeAttachment)

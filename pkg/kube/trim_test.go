@@ -68,12 +68,18 @@ func TestTrimClaim(t *testing.T) {
 		annotations map[string]string
 		kept        bool
 	}{
-		"ours":              {of(names.StorageProvisioner, driverName), true},
-		"ours, beta":        {of(names.StorageProvisionerBeta, driverName), true},
-		"migrated to us":    {of(names.MigratedTo, driverName), true},
-		"another's":         {of(names.StorageProvisioner, "other.example"), false},
-		"nobody's":          {nil, false},
-		"ours in name only": {of("note", driverName), false},
+		"ours":           {of(names.StorageProvisioner, driverName), true},
+		"ours, beta":     {of(names.StorageProvisionerBeta, driverName), true},
+		"migrated to us": {of(names.MigratedTo, driverName), true},
+		"another's":      {of(names.StorageProvisioner, "other.example"), false},
+		// It may be bound to a volume of ours that was made by hand.
+		"nobody's": {of("note", "x"), true},
+		"another's, though it names us elsewhere": {
+			map[string]string{names.StorageProvisioner: "other.example", "note": driverName}, false,
+		},
+		"another's, migrated to us": {
+			map[string]string{names.StorageProvisioner: "other.example", names.MigratedTo: driverName}, true,
+		},
 	}
 	for name, c := range cases {
 		want := foreign
@@ -128,6 +134,11 @@ func TestTrimOthers(t *testing.T) {
 	}
 	check(t, "StorageClass", trimClass, class(described(nil)), class(unmanaged(nil)))
 
+	modification := func(meta metav1.ObjectMeta) *storagev1.VolumeAttributesClass {
+		return &storagev1.VolumeAttributesClass{ObjectMeta: meta, DriverName: driverName, Parameters: map[string]string{"a": "b"}}
+	}
+	check(t, "VolumeAttributesClass", trimModification, modification(described(nil)), modification(unmanaged(nil)))
+
 	node := &metav1.PartialObjectMetadata{ObjectMeta: described(map[string]string{"note": "x"})}
 	labelled := &metav1.PartialObjectMetadata{ObjectMeta: identified()}
 	labelled.Labels = map[string]string{"zone": "a"}
@@ -153,7 +164,7 @@ func TestTrimRegistration(t *testing.T) {
 func TestTrimPassesWhatItDoesNotKnow(t *testing.T) {
 	unknown := cache.DeletedFinalStateUnknown{Key: "ns/name"}
 	for name, transform := range map[string]cache.TransformFunc{
-		"claim": trimClaim(driverName), "volume": trimVolume(driverName), "class": trimClass,
+		"claim": trimClaim(driverName), "volume": trimVolume(driverName), "class": trimClass, "modification": trimModification,
 		"attachment": trimAttachment, "registration": trimRegistration(driverName), "node": trimNode,
 	} {
 		check(t, name, transform, unknown, unknown)

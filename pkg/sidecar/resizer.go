@@ -13,15 +13,20 @@ import (
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller/expand"
+	"github.com/csi-provisioner/csi-provisioner/pkg/controller/modify"
 	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
 	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 	plan "github.com/csi-provisioner/csi-provisioner/pkg/plan/expand"
+	modifyplan "github.com/csi-provisioner/csi-provisioner/pkg/plan/modify"
 )
 
-// resizer grows volumes.
+// resizer grows and modifies volumes.
 type resizer struct {
 	process *process
 	expand  *controller.Controller[expand.Key]
+	// modifier and modify are nil where volumes are not modified.
+	modifier *modify.Controller
+	modify   *controller.Controller[modify.Key]
 }
 
 func (p *process) newResizer(s shared, stop <-chan struct{}) (*resizer, error) {
@@ -53,8 +58,38 @@ func (p *process) newResizer(s shared, stop <-chan struct{}) (*resizer, error) {
 		InfeasibleRetry: z.RetryMax,
 	})
 	var err error
-	r.expand, err = controller.New(p.queue("expansions", z.Threads, z.RetryStart, z.RetryMax), reconciler)
-	return r, err
+	if r.expand, err = controller.New(p.queue("expansions", z.Threads, z.RetryStart, z.RetryMax), reconciler); err != nil {
+		return nil, err
+	}
+	if p.informers.Modifications == nil {
+		return r, nil
+	}
+	return r, r.addModifier(s, driver)
+}
+
+func (r *resizer) addModifier(s shared, driver csi.Driver) error {
+	p := r.process
+	z, info := p.config.Resizer, p.session.Info()
+	r.modifier = modify.New(modify.Deps{
+		Claims:       p.informers.ClaimLister(),
+		Volumes:      p.informers.VolumeLister(),
+		Classes:      p.informers.ModificationLister(),
+		Driver:       driver,
+		Secrets:      s.secrets,
+		ClaimStatus:  s.claims,
+		VolumeWriter: s.volumes,
+		Events:       p.events,
+		Locks:        s.locks,
+		Clock:        p.clock,
+	}, modify.Config{
+		Driver:          info.Name,
+		Capabilities:    info.Capabilities,
+		Options:         modifyplan.Options{ExtraMetadata: z.ExtraModifyMetadata},
+		InfeasibleRetry: z.RetryMax,
+	})
+	var err error
+	r.modify, err = controller.New(p.queue("modifications", z.Threads, z.RetryStart, z.RetryMax), r.modifier)
+	return err
 }
 
 // subscribe: see [part].
@@ -70,6 +105,7 @@ func (r *resizer) subscribe(p *process) error {
 		}, func(claim *corev1.PersistentVolumeClaim) {
 			r.expand.Add(expand.KeyOf(claim))
 		})),
+		r.subscribeModifier(p),
 	)
 	if p.informers.Attachments == nil {
 		return err
@@ -83,19 +119,46 @@ func (r *resizer) subscribe(p *process) error {
 		})))
 }
 
+func (r *resizer) subscribeModifier(p *process) error {
+	if r.modify == nil {
+		return nil
+	}
+	driver := p.session.Info().Name
+	classChanged := func(class *storagev1.VolumeAttributesClass) { r.modify.Wake(modify.ClassChanged(class.Name)) }
+	return errors.Join(
+		p.informers.Handle(p.informers.Modifications, "VolumeAttributesClasses", kube.OnChange(
+			func(_, class *storagev1.VolumeAttributesClass) { classChanged(class) }, classChanged)),
+		p.informers.Handle(p.informers.Claims, "claims to modify", kube.OnChange(func(old, claim *corev1.PersistentVolumeClaim) {
+			r.modifier.ClaimSeen(claim)
+			if modify.Wants(driver, old, claim) {
+				r.modify.Add(modify.KeyOf(claim))
+			}
+		}, func(claim *corev1.PersistentVolumeClaim) {
+			r.modifier.ClaimSeen(claim)
+		})),
+	)
+}
+
 // volumeChanged wakes the claim that waits for its volume, and has a volume
 // looked at that may carry an annotation that is to go.
 func (r *resizer) volumeChanged(volume *corev1.PersistentVolume) {
 	r.expand.Wake(expand.VolumeSeen(volume.Name))
+	if r.modify != nil {
+		r.modify.Wake(modify.VolumeAppeared(volume.Name))
+	}
 	if claim := volume.Spec.ClaimRef; claim != nil && expand.Annotated(volume) {
 		r.expand.Add(expand.Key{Namespace: claim.Namespace, Name: claim.Name, UID: claim.UID})
 	}
 }
 
-// run: see [part].
+// run: see [part]. Growing and modifying have a worker pool each, as in
+// external-resizer; the lock of a volume makes them take turns.
 func (r *resizer) run(ctx context.Context, stop <-chan struct{}) {
 	var running sync.WaitGroup
 	running.Go(func() { r.expand.Run(ctx, stop) })
+	if r.modify != nil {
+		running.Go(func() { r.modify.Run(ctx, stop) })
+	}
 	running.Go(func() { r.resync(ctx, stop) })
 	running.Wait()
 }
@@ -130,4 +193,9 @@ func (r *resizer) resync(ctx context.Context, stop <-chan struct{}) {
 }
 
 // driverBack: see [part].
-func (r *resizer) driverBack() { r.expand.Wake(expand.DriverBack()) }
+func (r *resizer) driverBack() {
+	r.expand.Wake(expand.DriverBack())
+	if r.modify != nil {
+		r.modify.Wake(modify.DriverBack())
+	}
+}

@@ -113,12 +113,16 @@ func (p *process) connect(ctx, background context.Context, version string) error
 // watch starts the informers, and the index that they feed.
 func (p *process) watch(background context.Context) error {
 	info := p.session.Info()
-	var err error
+	modifies, err := p.modifies()
+	if err != nil {
+		return err
+	}
 	p.informers, err = kube.NewInformers(p.clients, kube.Driver{
-		Name:         info.Name,
-		Capabilities: info.Capabilities,
-		Topology:     p.config.Gates.Topology && p.config.Controllers.Provisioner,
-		Classes:      p.config.Controllers.Provisioner || p.config.Resizer.BackfillSecrets,
+		Name:          info.Name,
+		Capabilities:  info.Capabilities,
+		Topology:      p.config.Gates.Topology && p.config.Controllers.Provisioner,
+		Classes:       p.config.Controllers.Provisioner || p.config.Resizer.BackfillSecrets,
+		Modifications: modifies,
 	})
 	if err != nil {
 		return err
@@ -126,6 +130,15 @@ func (p *process) watch(background context.Context) error {
 	p.health.require("caches", p.informers.Synced)
 	p.informers.Start(background)
 	return nil
+}
+
+// modifies tells whether volumes are modified: the driver can, it is asked for, and
+// the API server has the classes for it.
+func (p *process) modifies() (bool, error) {
+	if !p.config.Controllers.Resizer || !p.config.Gates.VolumeAttributesClass || !p.session.Info().Capabilities.Modify {
+		return false, nil
+	}
+	return kube.HasModifications(p.clients.Core.Discovery())
 }
 
 // newIdentity names this process in the volumes that it makes, as

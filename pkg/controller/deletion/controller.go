@@ -152,6 +152,7 @@ func (c *Controller) gather(volume *corev1.PersistentVolume) (deletion.Input, er
 
 func (c *Controller) apply(ctx context.Context, volume *corev1.PersistentVolume, d deletion.Decision) (controller.Result, error) {
 	switch d.Verdict {
+	case deletion.Skip:
 	case deletion.AddFinalizer:
 		return controller.Result{}, c.deps.Store.AddFinalizer(ctx, volume)
 	case deletion.RemoveFinalizer:

@@ -18,6 +18,7 @@ import (
 // apply does what the planner says.
 func (c *Controller) apply(ctx context.Context, in expand.Input, d expand.Decision) (controller.Result, error) {
 	switch d.Verdict {
+	case expand.Skip:
 	case expand.Pause:
 		return controller.Result{RequeueAfter: c.pause(in.Claim, in.Now.Time)}, nil
 	case expand.Unannotate:

@@ -231,6 +231,7 @@ func (c *Controller) notAbandoned(ctx context.Context, current *attempt, err err
 			c.attempts.end(current.claim.UID)
 			c.attempts.forget(current.claim.UID)
 			return controller.Result{}, nil
+		default: // there may be one
 		}
 	}
 	return controller.Result{WaitFor: []controller.Dependency{DriverBack()}},

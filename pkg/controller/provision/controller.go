@@ -151,6 +151,7 @@ func (c *Controller) decide(ctx context.Context, claim *corev1.PersistentVolumeC
 		return c.pursue(ctx, current)
 	}
 	switch decision.Verdict {
+	case provision.Skip, provision.Act:
 	case provision.Leave:
 		c.announce(claim, decision.Message)
 	case provision.Reject:

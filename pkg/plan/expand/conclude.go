@@ -37,7 +37,8 @@ type Conclusion struct {
 
 // Conclude returns what must become of a plan to which the driver has answered
 // without an error. The input is the one decided about, but with the claim and
-// the volume as they are stored now.
+// the volume as they are stored now: a claim whose node has begun already is left
+// as it is, so that a write whose success was not seen may be repeated.
 func Conclude(in Input, plan *Plan, answer Answer) Conclusion {
 	size, err := reached(in, plan, answer)
 	if err != nil {
@@ -46,7 +47,10 @@ func Conclude(in Input, plan *Plan, answer Answer) Conclusion {
 	onNode := plan.Request == nil || answer.NodeExpansionRequired
 	conclusion := Conclusion{Volume: resized(in, size, onNode)}
 	if onNode {
-		conclusion.Claim = handedOver(in, size)
+		conclusion.Claim = in.Claim.DeepCopy()
+		if !takenOver(in, size) {
+			conclusion.Claim = handedOver(in, size)
+		}
 		conclusion.Reason = names.ReasonFileSystemResizeRequired
 		conclusion.Message = fmt.Sprintf("Volume %s is to have %s: waiting for its node to expand it", in.Volume.Name, size.String())
 		return conclusion
@@ -73,6 +77,18 @@ func reached(in Input, plan *Plan, answer Answer) (resource.Quantity, error) {
 		return old, nil
 	}
 	return size, nil
+}
+
+// takenOver tells whether the node has begun, or finished. To hand over what it
+// has finished would have the claim wait for ever.
+func takenOver(in Input, size resource.Quantity) bool {
+	capacity := in.Claim.Status.Capacity[corev1.ResourceStorage]
+	if capacity.Cmp(size) >= 0 {
+		return true
+	}
+	status := in.Claim.Status.AllocatedResourceStatuses[corev1.ResourceStorage]
+	return in.Options.Recover && (status == corev1.PersistentVolumeClaimNodeResizeInProgress ||
+		status == corev1.PersistentVolumeClaimNodeResizeInfeasible)
 }
 
 // Failure is what an error of ControllerExpandVolume says about the volume.

@@ -79,12 +79,12 @@ func (w *world) run(words []string) string {
 	var told []string
 	var before []string
 	for _, word := range words {
-		key, value, assigned := strings.Cut(word, "=")
+		key, value, _ := strings.Cut(word, "=")
 		if before == nil && !w.set(key, value) {
 			before = w.facts()
 		}
 		if before != nil {
-			if said := w.do(word, key, value, assigned); said != "" {
+			if said := w.do(key, value); said != "" {
 				told = append(told, said)
 			}
 		}
@@ -167,6 +167,7 @@ func (w *world) setMore(key, value string) bool {
 		w.opts.Annotate = false
 	case "rested":
 		w.rested = true
+	case "story":
 	case "deleted":
 		w.claim.DeletionTimestamp = &metav1.Time{Time: start()}
 	default:
@@ -176,9 +177,12 @@ func (w *world) setMore(key, value string) bool {
 }
 
 // do lets somebody act, and returns what is told.
-func (w *world) do(word, key, value string, assigned bool) string {
+func (w *world) do(key, value string) string {
 	w.t.Helper()
 	first, rest, _ := strings.Cut(value, ",")
+	if (key == "ok" || key == "fail") && w.plan == nil {
+		return "there is no call"
+	}
 	switch key {
 	case "decide":
 		return w.show(w.decide())
@@ -197,6 +201,7 @@ func (w *world) do(word, key, value string, assigned bool) string {
 		return fmt.Sprintf("%s %q", conclusion.Reason, conclusion.Message)
 	case "fail":
 		failures := map[string]expand.Failure{"pending": expand.Pending, "final": expand.Final, "infeasible": expand.Infeasible}
+		w.rested = false
 		w.fail(failures[value], errors.New("driver says no"))
 	case "crash":
 		w.plan = nil
@@ -211,8 +216,8 @@ func (w *world) do(word, key, value string, assigned bool) string {
 	case "sent":
 		return fmt.Sprintf("%d patches", w.claimWrites+w.volumeWrites)
 	default:
-		if !assigned || !w.setMore(key, value) {
-			w.t.Fatalf("nobody knows what %q means", word)
+		if !w.setMore(key, value) {
+			w.t.Fatalf("nobody knows what %q means", key)
 		}
 	}
 	return ""

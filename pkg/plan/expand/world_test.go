@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -97,8 +98,8 @@ func (w *world) unchanged(call func()) {
 	w.t.Helper()
 	claim, volume, class := w.claim.DeepCopy(), w.volume.DeepCopy(), w.class.DeepCopy()
 	call()
-	if diff := cmp.Diff(claim, w.claim) + cmp.Diff(volume, w.volume) + cmp.Diff(class, w.class); diff != "" {
-		w.t.Fatalf("the input has changed (-want +got):\n%s", diff)
+	if !equality.Semantic.DeepEqual(claim, w.claim) || !equality.Semantic.DeepEqual(volume, w.volume) || !equality.Semantic.DeepEqual(class, w.class) {
+		w.t.Fatalf("the input has changed (-want +got):\n%s", cmp.Diff(claim, w.claim)+cmp.Diff(volume, w.volume)+cmp.Diff(class, w.class))
 	}
 }
 
@@ -118,14 +119,14 @@ func (w *world) decide() expand.Decision {
 // saveClaim writes the claim's status and metadata, as a patch does: only if it
 // changes anything.
 func (w *world) saveClaim(claim *corev1.PersistentVolumeClaim) {
-	if !cmp.Equal(w.claim, claim) {
+	if !equality.Semantic.DeepEqual(w.claim, claim) {
 		w.claim = claim
 		w.claimWrites++
 	}
 }
 
 func (w *world) saveVolume(volume *corev1.PersistentVolume) {
-	if !cmp.Equal(w.volume, volume) {
+	if !equality.Semantic.DeepEqual(w.volume, volume) {
 		w.volume = volume
 		w.volumeWrites++
 	}

@@ -69,7 +69,7 @@ func started(in Input, class string) *corev1.PersistentVolumeClaim {
 }
 
 // postponed returns the claim while its class can't be used. A modification that
-// is bound to that class stays as it is.
+// has to be brought to its end stays as it is.
 func postponed(claim *corev1.PersistentVolumeClaim) *corev1.PersistentVolumeClaim {
 	claim = claim.DeepCopy()
 	if committed(claim) {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	csipb "github.com/container-storage-interface/spec/lib/go/csi"
@@ -16,20 +17,16 @@ import (
 
 const followEvery = 50 * time.Millisecond
 
-// followCalls tells of each call that changes something at the driver.
+// teller tells of each call that changes something at the driver, once.
+type teller struct {
+	mu    sync.Mutex
+	after int64
+}
+
+// followCalls tells of calls as they come.
 func (s *story) followCalls(ctx context.Context) {
-	told := []string{"CreateVolume", "DeleteVolume", "NodeStageVolume", "NodePublishVolume", "NodeUnpublishVolume", "NodeUnstageVolume"}
-	var after int64
 	for {
-		calls, err := s.driver.Control.Calls(ctx, control.Filter{State: control.Finished, After: after})
-		if err == nil {
-			for _, call := range calls {
-				after = max(after, call.Seq)
-				if slices.Contains(told, call.Method) {
-					s.line("driver: " + describe(call))
-				}
-			}
-		}
+		s.tellCalls(ctx)
 		select {
 		case <-ctx.Done():
 			return
@@ -38,20 +35,44 @@ func (s *story) followCalls(ctx context.Context) {
 	}
 }
 
+// tellCalls tells of the calls that have ended by now.
+func (s *story) tellCalls(ctx context.Context) {
+	s.calls.mu.Lock()
+	defer s.calls.mu.Unlock()
+	told := []string{"CreateVolume", "DeleteVolume", "ControllerExpandVolume", "NodeExpandVolume", "NodeStageVolume", "NodePublishVolume", "NodeUnpublishVolume", "NodeUnstageVolume"}
+	calls, err := s.driver.Control.Calls(ctx, control.Filter{State: control.Finished, After: s.calls.after})
+	if err != nil {
+		return // the story ends, or the next look tells
+	}
+	for _, call := range calls {
+		s.calls.after = max(s.calls.after, call.Seq)
+		if slices.Contains(told, call.Method) {
+			s.line("driver: " + describe(call))
+		}
+	}
+}
+
 // describe shows a call with the keys of its secrets, never their values.
 func describe(call control.Call) string {
-	text := call.Method
-	if call.Method == "CreateVolume" {
+	text := call.Method + " " + call.VolumeID
+	switch call.Method {
+	case "CreateVolume":
 		var request csipb.CreateVolumeRequest
 		if err := call.DecodeRequest(&request); err == nil {
-			size := resource.NewQuantity(request.GetCapacityRange().GetRequiredBytes(), resource.BinarySI)
-			text += fmt.Sprintf(" %s, %s", request.GetName(), size)
+			text = call.Method + " " + request.GetName() + size(request.GetCapacityRange())
 		}
-	} else {
-		text += " " + call.VolumeID
+	case "ControllerExpandVolume":
+		var request csipb.ControllerExpandVolumeRequest
+		if err := call.DecodeRequest(&request); err == nil {
+			text += size(request.GetCapacityRange())
+		}
 	}
 	if len(call.Secrets) > 0 {
-		text += ", with the secrets " + strings.Join(slices.Sorted(maps.Keys(call.Secrets)), ", ")
+		text += ", with secrets of the keys " + strings.Join(slices.Sorted(maps.Keys(call.Secrets)), ", ")
 	}
 	return text + ": " + call.Code.String()
+}
+
+func size(r *csipb.CapacityRange) string {
+	return fmt.Sprintf(", required_bytes %d (%s)", r.GetRequiredBytes(), resource.NewQuantity(r.GetRequiredBytes(), resource.BinarySI))
 }

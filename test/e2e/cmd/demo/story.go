@@ -4,7 +4,6 @@ import (
 	"context"
 	_ "embed" // the manifests
 	"fmt"
-	"os/exec"
 	"path/filepath"
 	"time"
 
@@ -35,7 +34,10 @@ type story struct {
 	*narrator
 	stage  *stage.Stage
 	driver *stage.Driver
+	calls  teller
 	volume string
+	// mount is where the pod has the volume.
+	mount string
 }
 
 // tell tells the story up to the point where everything is in use.
@@ -60,6 +62,9 @@ func (s *story) tell(ctx context.Context) error {
 		if err := s.runPod(ctx); err != nil {
 			return err
 		}
+		if err := s.grow(ctx); err != nil {
+			return err
+		}
 	}
 	return s.showVolume(ctx)
 }
@@ -69,8 +74,11 @@ func (s *story) startPrograms(ctx context.Context) error {
 	if err := s.stage.Apply(ctx, driverManifest); err != nil {
 		return err
 	}
-	var err error
-	if s.driver, err = s.stage.StartDriver(ctx, "demo", driverName); err != nil {
+	credentials, err := s.credentialsFile()
+	if err != nil {
+		return err
+	}
+	if s.driver, err = s.stage.StartDriver(ctx, "demo", driverName, "--expand-credentials-file="+credentials); err != nil {
 		return err
 	}
 	info, err := s.driver.Control.Info(ctx)
@@ -104,6 +112,7 @@ func (s *story) waitBound(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.tellCalls(ctx)
 	s.line("claim csi-pvc is bound to PersistentVolume " + s.volume)
 	return s.showEvents(ctx)
 }
@@ -138,14 +147,9 @@ func (s *story) runPod(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	mount := filepath.Join(s.stage.Cluster.KubeletDir(), "pods", string(pod.UID), "volumes", "kubernetes.io~csi", s.volume, "mount")
-	output, err := exec.CommandContext(ctx, "df", "--output=source,fstype,size", "-h", mount).Output()
-	if err != nil {
-		return fmt.Errorf("asking for the size of the file system at %s: %w", mount, err)
-	}
-	s.line("the pod runs; df in its volume says")
-	s.quote(string(output))
-	return nil
+	s.tellCalls(ctx)
+	s.mount = filepath.Join(s.stage.Cluster.KubeletDir(), "pods", string(pod.UID), "volumes", "kubernetes.io~csi", s.volume, "mount")
+	return s.showFileSystem(ctx, "the pod runs; df in its volume says")
 }
 
 func (s *story) showVolume(ctx context.Context) error {
@@ -188,6 +192,7 @@ func (s *story) end(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.tellCalls(ctx)
 	volumes, err := s.driver.Control.Volumes(ctx)
 	if err != nil {
 		return err

@@ -1,0 +1,203 @@
+package modify
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	csipb "github.com/container-storage-interface/spec/lib/go/csi"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
+	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
+	"github.com/csi-provisioner/csi-provisioner/pkg/names"
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/modify"
+	"github.com/csi-provisioner/csi-provisioner/pkg/secrets"
+)
+
+// attempt is a plan that is being carried out, and what it was made from.
+type attempt struct {
+	input modify.Input
+	plan  *modify.Plan
+}
+
+// act modifies the volume. The claim is written only when the Secret is there:
+// from then on it says that the driver may be at it.
+func (c *Controller) act(ctx context.Context, a attempt, started *corev1.PersistentVolumeClaim) (controller.Result, error) {
+	credentials, err := c.credentials(ctx, a.plan.Secret)
+	if err != nil {
+		return c.failed(a.input.Claim, err)
+	}
+	a.input.Claim, err = c.writeClaim(ctx, a.input.Claim, started)
+	if err != nil {
+		return c.notStored(started, err)
+	}
+	if a.plan.Begins {
+		c.deps.Events.Normal(a.input.Claim, names.ReasonVolumeModify, fmt.Sprintf(
+			"Modifying volume %q to VolumeAttributesClass %q at CSI driver %q", a.input.Volume.Name, a.plan.Target, c.config.Driver))
+	}
+	err = c.deps.Driver.ControllerModifyVolume(ctx, &csipb.ControllerModifyVolumeRequest{
+		VolumeId:          a.plan.Request.GetVolumeId(),
+		MutableParameters: a.plan.Request.GetMutableParameters(),
+		Secrets:           credentials.Reveal(),
+	})
+	if err != nil {
+		if a.plan.Secret != nil {
+			c.deps.Secrets.Forget(*a.plan.Secret)
+		}
+		return c.notModified(ctx, a, err)
+	}
+	return c.modified(ctx, a)
+}
+
+func (c *Controller) credentials(ctx context.Context, ref *secrets.Ref) (secrets.Credentials, error) {
+	if ref == nil {
+		return secrets.Credentials{}, nil
+	}
+	credentials, err := c.deps.Secrets.Get(ctx, *ref)
+	if err != nil {
+		return secrets.Credentials{}, fmt.Errorf("getting the secret for ControllerModifyVolume: %w", err)
+	}
+	return credentials, nil
+}
+
+// modified stores that the driver has succeeded, first in the volume: a claim
+// that says so is not looked at again.
+func (c *Controller) modified(ctx context.Context, a attempt) (controller.Result, error) {
+	input, err := c.refreshed(a.input)
+	if err != nil {
+		return controller.Result{}, err
+	}
+	done := modify.Conclude(input, a.plan)
+	if _, err := c.deps.VolumeWriter.Patch(ctx, input.Volume, done.Volume); err != nil {
+		return c.notStored(input.Claim, fmt.Errorf("storing that volume %q is modified to VolumeAttributesClass %q: %w", input.Volume.Name, a.plan.Target, err))
+	}
+	claim, err := c.writeClaim(ctx, input.Claim, done.Claim)
+	if err != nil {
+		return c.notStored(input.Claim, fmt.Errorf("storing that volume %q is modified to VolumeAttributesClass %q: %w", input.Volume.Name, a.plan.Target, err))
+	}
+	c.deps.Events.Normal(claim, names.ReasonVolumeModifySuccessful, fmt.Sprintf(
+		"Modified volume %q to VolumeAttributesClass %q", input.Volume.Name, a.plan.Target))
+	if modify.Target(claim) != a.plan.Target {
+		// The claim has named another class meanwhile.
+		return c.step(ctx, claim)
+	}
+	return controller.Result{}, nil
+}
+
+// notModified stores what an error of the driver means for the claim.
+func (c *Controller) notModified(ctx context.Context, a attempt, err error) (controller.Result, error) {
+	failure, ok := failureOf(err)
+	explained := fmt.Errorf("modifying volume %q to VolumeAttributesClass %q at CSI driver %q: %w", a.input.Volume.Name, a.plan.Target, c.config.Driver, &driverError{err})
+	if !ok {
+		// Nothing was asked of the driver, as when the program stops.
+		return controller.Result{WaitFor: c.dependencies(a.plan.Target)}, explained
+	}
+	c.report(a.input.Claim, c.consequence(failure, explained))
+	input, err := c.refreshed(a.input)
+	if err != nil {
+		return controller.Result{}, err
+	}
+	claim, err := c.writeClaim(ctx, input.Claim, modify.Failed(input, a.plan, failure))
+	if err != nil {
+		return controller.Result{}, fmt.Errorf("%w; storing that failed, too: %w", explained, err)
+	}
+	result := controller.Result{WaitFor: c.dependencies(a.plan.Target)}
+	if failure.Outcome == modify.Infeasible && modify.Target(claim) == a.plan.Target {
+		result.RequeueAfter = c.config.InfeasibleRetry
+		return result, controller.Terminal(explained)
+	}
+	return result, explained
+}
+
+// consequence adds to an error what comes of it.
+func (c *Controller) consequence(failure modify.Failure, err error) error {
+	switch failure.Outcome {
+	case modify.Unfinished:
+		return fmt.Errorf("%w (the driver may still be at it, so no other class is tried before it says that it is not)", err)
+	case modify.Infeasible:
+		return fmt.Errorf("%w (the driver calls the class invalid for the volume, so it is tried again in %s only, or when the claim names another class)", err, c.config.InfeasibleRetry)
+	default: // Final: it is tried again soon
+		return err
+	}
+}
+
+// failureOf says what an error of the driver means; false when it is none: the
+// driver was not called.
+func failureOf(err error) (modify.Failure, bool) {
+	code, message, ok := answer(err)
+	failure := modify.Failure{Outcome: modify.Final, Code: code, Message: message}
+	switch csi.Classify(err) {
+	case csi.Pending, csi.Exhausted:
+		failure.Outcome = modify.Unfinished
+	case csi.Infeasible:
+		failure.Outcome = modify.Infeasible
+	default: // the call is over
+	}
+	return failure, ok
+}
+
+// answer splits what the driver says into the name of its code and its message;
+// false when the error is no answer of the driver.
+func answer(err error) (code, message string, ok bool) {
+	said := csi.Message(err)
+	if said == err.Error() {
+		return "", "", false
+	}
+	code, message, _ = strings.Cut(said, ": ")
+	return code, message, true
+}
+
+// driverError prints a driver's error without the words of gRPC.
+type driverError struct{ cause error }
+
+func (e *driverError) Error() string { return csi.Message(e.cause) }
+func (e *driverError) Unwrap() error { return e.cause }
+
+// postpone writes that the class can't be used, and waits for another.
+func (c *Controller) postpone(ctx context.Context, claim *corev1.PersistentVolumeClaim, d modify.Decision) (controller.Result, error) {
+	claim, err := c.writeClaim(ctx, claim, d.Claim)
+	if err != nil {
+		return c.notStored(d.Claim, err)
+	}
+	c.report(claim, d.Err)
+	return controller.Result{WaitFor: []controller.Dependency{ClassChanged(modify.Target(claim))}}, controller.Terminal(d.Err)
+}
+
+// cancel writes that nothing is asked for any more.
+func (c *Controller) cancel(ctx context.Context, claim *corev1.PersistentVolumeClaim, d modify.Decision) (controller.Result, error) {
+	claim, err := c.writeClaim(ctx, claim, d.Claim)
+	if err != nil {
+		return c.notStored(d.Claim, err)
+	}
+	c.deps.Events.Normal(claim, names.ReasonVolumeModifyCanceled, fmt.Sprintf(
+		"Canceled the modification of volume %q: the claim no longer asks for it", claim.Spec.VolumeName))
+	return controller.Result{}, nil
+}
+
+// writeClaim writes a claim's status and returns the claim as it is stored then.
+func (c *Controller) writeClaim(ctx context.Context, from, to *corev1.PersistentVolumeClaim) (*corev1.PersistentVolumeClaim, error) {
+	if equality.Semantic.DeepEqual(from, to) {
+		return from, nil
+	}
+	c.writes.begin(from)
+	stored, err := c.deps.ClaimStatus.Patch(ctx, from, to)
+	if err != nil {
+		c.writes.end(from, nil)
+		return nil, fmt.Errorf("writing the claim's status: %w", err)
+	}
+	c.writes.end(from, stored)
+	return stored, nil
+}
+
+// notStored reports that a write has failed, unless somebody else has changed
+// the object meanwhile, or it is gone: then the next reconciliation sees it as it
+// is.
+func (c *Controller) notStored(claim *corev1.PersistentVolumeClaim, err error) (controller.Result, error) {
+	if !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
+		c.report(claim, err)
+	}
+	return controller.Result{}, err
+}

@@ -1,0 +1,145 @@
+package modify
+
+import (
+	"context"
+	"time"
+
+	csipb "github.com/container-storage-interface/spec/lib/go/csi"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	corelisters "k8s.io/client-go/listers/core/v1"
+	storagelisters "k8s.io/client-go/listers/storage/v1"
+	"k8s.io/utils/clock"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/capability"
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/modify"
+	"github.com/csi-provisioner/csi-provisioner/pkg/secrets"
+)
+
+// Key names one claim. Another one of the same name is another key.
+type Key struct {
+	Namespace, Name string
+	UID             types.UID
+}
+
+// String is "namespace/name (uid)", for logs.
+func (k Key) String() string { return k.Namespace + "/" + k.Name + " (" + string(k.UID) + ")" }
+
+// KeyOf returns the key of a claim.
+func KeyOf(claim *corev1.PersistentVolumeClaim) Key {
+	return Key{Namespace: claim.Namespace, Name: claim.Name, UID: claim.UID}
+}
+
+// Deps are what the controller works with; all are needed.
+type Deps struct {
+	Claims  corelisters.PersistentVolumeClaimLister
+	Volumes corelisters.PersistentVolumeLister
+	Classes storagelisters.VolumeAttributesClassLister
+
+	Driver       Modifier
+	Secrets      SecretReader
+	ClaimStatus  ClaimStatus
+	VolumeWriter VolumeWriter
+	Events       EventSender
+
+	Locks *controller.VolumeLocks
+	Clock clock.PassiveClock
+}
+
+// Modifier modifies volumes at the driver. The call is idempotent (CSI spec,
+// ControllerModifyVolume); see [csi.Classify] for its errors.
+type Modifier interface {
+	ControllerModifyVolume(ctx context.Context, request *csipb.ControllerModifyVolumeRequest) error
+}
+
+// SecretReader reads Secrets; see [kube.Secrets].
+type SecretReader interface {
+	Get(ctx context.Context, ref secrets.Ref) (secrets.Credentials, error)
+	Forget(ref secrets.Ref)
+}
+
+// ClaimStatus writes the status and the annotations of claims: what differs
+// between two states of an object, if it is still in the first one; else the
+// error is a conflict. It returns the object as it is stored then, and the first
+// one, without a request, when nothing differs.
+type ClaimStatus interface {
+	Patch(ctx context.Context, from, to *corev1.PersistentVolumeClaim) (*corev1.PersistentVolumeClaim, error)
+}
+
+// VolumeWriter writes PersistentVolumes, under the same rules as [ClaimStatus].
+type VolumeWriter interface {
+	Patch(ctx context.Context, from, to *corev1.PersistentVolume) (*corev1.PersistentVolume, error)
+}
+
+// EventSender sends events; see [kube.Events].
+type EventSender interface {
+	Normal(object runtime.Object, reason, message string)
+	Warning(object runtime.Object, reason, message string)
+}
+
+// Config is what the controller is set to.
+type Config struct {
+	Driver       string
+	Capabilities capability.Set
+	Options      modify.Options
+	// InfeasibleRetry is the time until a class that the driver has refused is
+	// tried again.
+	InfeasibleRetry time.Duration
+}
+
+// Controller modifies volumes. It implements controller.Reconciler[Key].
+type Controller struct {
+	deps   Deps
+	config Config
+	writes *writes
+}
+
+// New returns a controller; it starts nothing.
+func New(deps Deps, config Config) *Controller {
+	return &Controller{deps: deps, config: config, writes: newWrites()}
+}
+
+// Reconcile brings the volume of the claim one step nearer to the class that the
+// claim names. It holds the lock of the volume, so that it takes turns with
+// whoever else changes it.
+func (c *Controller) Reconcile(ctx context.Context, key Key) (controller.Result, error) {
+	unlock, err := c.deps.Locks.Lock(ctx, string(key.UID))
+	if err != nil {
+		return controller.Result{}, err
+	}
+	defer unlock()
+
+	claim, err := c.claim(key)
+	if err != nil || claim == nil || !modify.Asks(claim) {
+		return controller.Result{}, err
+	}
+	return c.step(ctx, claim)
+}
+
+// step asks the planner and does what it says.
+func (c *Controller) step(ctx context.Context, claim *corev1.PersistentVolumeClaim) (controller.Result, error) {
+	input, err := c.gather(claim)
+	if err != nil {
+		return controller.Result{}, err
+	}
+	decision := modify.Decide(input)
+	switch decision.Verdict {
+	case modify.Pause:
+		return controller.Result{
+			RequeueAfter: c.rest(claim, input.Now),
+			WaitFor:      []controller.Dependency{ClassChanged(modify.Target(claim))},
+		}, nil
+	case modify.Pending, modify.Reject:
+		return c.postpone(ctx, claim, decision)
+	case modify.Cancel:
+		return c.cancel(ctx, claim, decision)
+	case modify.Act:
+		return c.act(ctx, attempt{input, decision.Plan}, decision.Claim)
+	}
+	if input.Volume == nil {
+		return controller.Result{WaitFor: []controller.Dependency{VolumeAppeared(claim.Spec.VolumeName)}}, nil
+	}
+	return controller.Result{}, nil
+}

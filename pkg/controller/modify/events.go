@@ -1,0 +1,86 @@
+package modify
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
+	"github.com/csi-provisioner/csi-provisioner/pkg/names"
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/modify"
+)
+
+// The dependencies that claims wait for.
+
+// ClassChanged is woken when the VolumeAttributesClass of that name appears,
+// changes or goes.
+func ClassChanged(name string) controller.Dependency {
+	return controller.Dependency{Kind: "VolumeAttributesClass", Name: name}
+}
+
+// VolumeAppeared is woken when the informer shows the PersistentVolume of that
+// name for the first time.
+func VolumeAppeared(name string) controller.Dependency {
+	return controller.Dependency{Kind: "PersistentVolume", Name: name}
+}
+
+// DriverBack is woken when the driver has come back.
+func DriverBack() controller.Dependency { return controller.Dependency{Kind: "Driver"} }
+
+// Wants tells whether a claim that changes from old to now must be looked at: it
+// names another class, is bound, or is being deleted. Changes of its status do
+// not count, as most of them are own writes, and would defeat the back-off. Old
+// is nil for a claim that appears; it counts if there is something to do.
+//
+// Which driver's the volume is, only the volume can say; a claim whose annotation
+// names another provisioner is sorted out all the same.
+func Wants(driver string, old, now *corev1.PersistentVolumeClaim) bool {
+	if foreign(driver, now) || now.Status.Phase != corev1.ClaimBound {
+		return false
+	}
+	if old == nil || old.UID != now.UID || old.Status.Phase != corev1.ClaimBound {
+		return modify.Asks(now)
+	}
+	return !equality.Semantic.DeepEqual(old.Spec.VolumeAttributesClassName, now.Spec.VolumeAttributesClassName) ||
+		(old.DeletionTimestamp == nil) != (now.DeletionTimestamp == nil) && modify.Asks(now)
+}
+
+// foreign tells whether the claim says that another driver has provisioned its
+// volume. Volumes made by hand have claims that say nothing.
+func foreign(driver string, claim *corev1.PersistentVolumeClaim) bool {
+	said := false
+	for _, key := range []string{names.StorageProvisioner, names.StorageProvisionerBeta, names.MigratedTo} {
+		if name, ok := claim.Annotations[key]; ok {
+			if name == driver {
+				return false
+			}
+			said = true
+		}
+	}
+	return said
+}
+
+// ClaimSeen is to be called whenever the informer shows a claim, or that it is
+// gone.
+func (c *Controller) ClaimSeen(claim *corev1.PersistentVolumeClaim) {
+	key := KeyOf(claim)
+	if c.writes.pending(key) {
+		// Handlers are told late, so it is the cache that counts. Reading it drops
+		// what is no longer needed; an error changes nothing.
+		_, _ = c.claim(key)
+	}
+}
+
+// failed reports an error on the claim; it is retried after a back-off, or when
+// what it may depend on changes.
+func (c *Controller) failed(claim *corev1.PersistentVolumeClaim, err error) (controller.Result, error) {
+	c.report(claim, err)
+	return controller.Result{WaitFor: c.dependencies(modify.Target(claim))}, err
+}
+
+func (c *Controller) dependencies(class string) []controller.Dependency {
+	return []controller.Dependency{ClassChanged(class), DriverBack()}
+}
+
+func (c *Controller) report(claim *corev1.PersistentVolumeClaim, err error) {
+	c.deps.Events.Warning(claim, names.ReasonVolumeModifyFailed, err.Error())
+}

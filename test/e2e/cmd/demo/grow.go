@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/stage"
+)
+
+// grown is the size that the user asks for in the end.
+const grown = "7Gi"
+
+// credentialsFile tells the driver which secrets it takes for growing a file
+// system on its node: those of the story's Secret.
+func (s *story) credentialsFile() (string, error) {
+	content, err := json.Marshal(map[string]string{"username": "admin", "password": "t0p-Secret"})
+	if err != nil {
+		return "", fmt.Errorf("writing the driver's credentials: %w", err)
+	}
+	path := filepath.Join(s.stage.Cluster.Dir(), "credentials.json")
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		return "", fmt.Errorf("writing the driver's credentials: %w", err)
+	}
+	return path, nil
+}
+
+// grow has the claim ask for more while the pod uses it.
+func (s *story) grow(ctx context.Context) error {
+	s.chapter("The user asks for " + grown + " while the pod goes on; the driver grows the file system only with the credentials")
+	client := s.stage.Client.CoreV1().PersistentVolumeClaims(metav1.NamespaceDefault)
+	patch := fmt.Appendf(nil, `{"spec":{"resources":{"requests":{"storage":%q}}}}`, grown)
+	if _, err := client.Patch(ctx, "csi-pvc", types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+		return fmt.Errorf("asking for %s: %w", grown, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	err := stage.Until(ctx, "the claim has grown", func() (bool, error) {
+		claim, err := client.Get(ctx, "csi-pvc", metav1.GetOptions{})
+		if err != nil {
+			return false, err
+		}
+		size := claim.Status.Capacity[corev1.ResourceStorage]
+		return size.Cmp(resource.MustParse(grown)) == 0, nil
+	})
+	if err != nil {
+		return err
+	}
+	s.tellCalls(ctx)
+	s.line("the claim's status says " + grown)
+	return s.showFileSystem(ctx, "df in the same pod's volume says")
+}
+
+func (s *story) showFileSystem(ctx context.Context, says string) error {
+	output, err := exec.CommandContext(ctx, "df", "--output=source,fstype,size", "-h", s.mount).Output()
+	if err != nil {
+		return fmt.Errorf("asking for the size of the file system at %s: %w", s.mount, err)
+	}
+	s.line(says)
+	s.quote(string(output))
+	return nil
+}
