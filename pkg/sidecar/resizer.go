@@ -3,6 +3,7 @@ package sidecar
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -31,6 +32,9 @@ type resizer struct {
 
 func (p *process) newResizer(s shared, stop <-chan struct{}) (*resizer, error) {
 	z, info := p.config.Resizer, p.session.Info()
+	if can := info.Capabilities; !can.ControllerExpand && !can.NodeExpand && !can.Modify && !p.config.Controllers.Provisioner {
+		return nil, fmt.Errorf("CSI driver %q can neither grow nor modify volumes: there is nothing to do with --controllers=resizer", info.Name)
+	}
 	driver := csi.Limit(csi.Timeout(p.driver, z.Timeout), z.Threads, stop)
 	r := &resizer{process: p}
 	pods := kube.NewPods(p.clients.Core, p.clock, func(namespace string) { r.expand.Wake(expand.PodEnded(namespace)) })
