@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	runtime2 "runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -12,16 +11,16 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/go-logr/logr/funcr"
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes/fake"
 	metadatafake "k8s.io/client-go/metadata/fake"
-	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/names"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/capability"
@@ -205,44 +204,29 @@ func TestInformersStoreWhatIsTrimmed(t *testing.T) {
 func TestSyncedNamesWhatItWaitsFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, everything())
-		forbidden := errors.New("no right to list")
-		allowed := make(chan struct{})
-		c.core.PrependReactor("list", "volumeattachments", func(clienttesting.Action) (bool, runtime.Object, error) {
-			select {
-			case <-allowed:
-				return false, nil, nil
-			default:
-				return true, nil, forbidden
-			}
-		})
-		c.core.PrependWatchReactor("volumeattachments", func(clienttesting.Action) (bool, watch.Interface, error) {
-			select {
-			case <-allowed:
-				return false, nil, nil
-			default:
-				return true, nil, forbidden
-			}
-		})
 		ctx, cancel := context.WithCancel(t.Context())
 		defer func() {
 			cancel()
 			c.Shutdown()
 		}()
-		c.Start(ctx)
-		short, done := context.WithTimeout(ctx, 30*time.Second)
+		// All but the nodes, which come from another client.
+		c.Informers.core.Start(ctx.Done())
+		var log strings.Builder
+		logger := funcr.New(func(_, line string) { log.WriteString(line) }, funcr.Options{})
+		short, done := context.WithTimeout(klog.NewContext(ctx, logger), time.Minute)
 		defer done()
 		if err := c.WaitForSync(short); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("WaitForSync: error %v, want the end of the context", err)
 		}
-		if err := c.Synced(); err == nil || !strings.Contains(err.Error(), "waiting for VolumeAttachments") {
+		if err := c.Synced(); err == nil || !strings.HasSuffix(err.Error(), "waiting for Nodes") {
 			t.Errorf("Synced: %v", err)
 		}
-		close(allowed)
-		// Reflectors back off for up to 30 seconds.
-		enough, done := context.WithTimeout(ctx, 5*time.Minute)
-		defer done()
-		if err := c.WaitForSync(enough); err != nil {
-			buf := make([]byte, 1<<20); t.Errorf("WaitForSync: %v\n%s", err, buf[:runtime2.Stack(buf, true)])
+		if progress := strings.Count(log.String(), "waiting for Nodes"); progress < 5 {
+			t.Errorf("in a minute, %d lines tell what is waited for", progress)
+		}
+		c.Start(ctx)
+		if err := c.WaitForSync(ctx); err != nil {
+			t.Errorf("WaitForSync: %v", err)
 		}
 	})
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,6 +19,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/rest"
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/utils/clock"
 	clocktesting "k8s.io/utils/clock/testing"
@@ -134,42 +137,64 @@ func TestFailureIsNotRemembered(t *testing.T) {
 }
 
 func TestReadsAtTheSameTimeShareARequest(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		v := newVault()
-		v.Secrets = NewSecrets(v.client(), clock.RealClock{})
-		v.before = func() { time.Sleep(time.Second) }
-		var running sync.WaitGroup
-		for range 20 {
-			running.Go(func() {
-				if credentials, err := v.Get(t.Context(), testSecret()); err != nil || credentials.Reveal()["password"] != "t0p-Secret" {
-					t.Errorf("Get = %v, %v", credentials, err)
-				}
-			})
-		}
-		running.Wait()
-		if got := v.reads.Load(); got != 1 {
-			t.Errorf("20 reads at the same time took %d requests, want 1", got)
-		}
-	})
+	const readers = 20
+	v := newVault()
+	var begun, running sync.WaitGroup
+	begun.Add(readers)
+	v.before = begun.Wait
+	for range readers {
+		running.Go(func() {
+			begun.Done()
+			if credentials, err := v.Get(t.Context(), testSecret()); err != nil || credentials.Reveal()["password"] != "t0p-Secret" {
+				t.Errorf("Get = %v, %v", credentials, err)
+			}
+		})
+	}
+	running.Wait()
+	if got := v.reads.Load(); got != 1 {
+		t.Errorf("%d reads at the same time took %d requests, want 1", readers, got)
+	}
 }
 
-// A Secret that can't be read must not hold up those that can.
+// slow is a server that holds back the answer for one Secret.
+type slow struct {
+	path           string
+	asked, release chan struct{}
+}
+
+func (s slow) RoundTrip(r *http.Request) (*http.Response, error) {
+	if strings.HasSuffix(r.URL.Path, s.path) {
+		close(s.asked)
+		<-s.release
+	}
+	return &http.Response{
+		StatusCode: http.StatusOK,
+		Header:     http.Header{"Content-Type": {"application/json"}},
+		Body:       io.NopCloser(strings.NewReader(`{"apiVersion": "v1", "kind": "Secret"}`)),
+	}, nil
+}
+
+// A Secret that takes its time must not hold up those that don't.
 func TestSlowSecretHoldsUpNoOther(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		v := newVault()
-		release := make(chan struct{})
-		first := sync.OnceFunc(func() { <-release })
-		v.before = func() { first() }
-		var running sync.WaitGroup
-		running.Go(func() { _, _ = v.Get(t.Context(), testSecret()) })
-		synctest.Wait()
-		v.before = nil
-		if _, err := v.Get(t.Context(), secrets.Ref{Namespace: "default", Name: "other"}); err != nil {
-			t.Errorf("Get: %v", err)
+	server := slow{"/test-secret", make(chan struct{}), make(chan struct{})}
+	clients, err := NewClients(&rest.Config{Host: "http://127.0.0.1:1", Transport: server}, Limits{}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader := NewSecrets(clients.Core, clock.RealClock{})
+	var running sync.WaitGroup
+	running.Go(func() {
+		if _, err := reader.Get(t.Context(), testSecret()); err != nil {
+			t.Errorf("Get of the slow one: %v", err)
 		}
-		close(release)
-		running.Wait()
 	})
+	<-server.asked
+	if _, err := reader.Get(t.Context(), secrets.Ref{Namespace: "default", Name: "other"}); err != nil {
+		t.Errorf("Get of another: %v", err)
+	}
+	reader.Forget(testSecret())
+	close(server.release)
+	running.Wait()
 }
 
 func TestRememberedSecretsAreBounded(t *testing.T) {

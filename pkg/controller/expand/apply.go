@@ -22,15 +22,17 @@ func (c *Controller) apply(ctx context.Context, in expand.Input, d expand.Decisi
 	case expand.Pause:
 		return controller.Result{RequeueAfter: c.pause(in.Claim, in.Now.Time)}, nil
 	case expand.Unannotate:
-		_, err := c.patchVolume(ctx, in.Volume, d.Volume)
-		return controller.Result{}, err
+		volume, err := c.patchVolume(ctx, in.Volume, d.Volume)
+		if err != nil {
+			return controller.Result{}, err
+		}
+		return c.goOn(ctx, in, d, volume)
 	case expand.Backfill:
 		volume, err := c.patchVolume(ctx, in.Volume, d.Volume)
 		if err != nil {
 			return c.failed(in, fmt.Errorf("setting the controller-expand secret that StorageClass %q names: %w", in.Volume.Spec.StorageClassName, err))
 		}
-		in.Volume = volume
-		return c.apply(ctx, in, expand.Decide(in))
+		return c.goOn(ctx, in, d, volume)
 	case expand.Reject:
 		return c.failed(in, d.Err)
 	case expand.Act:
@@ -40,6 +42,18 @@ func (c *Controller) apply(ctx context.Context, in expand.Input, d expand.Decisi
 		return controller.Result{WaitFor: []controller.Dependency{VolumeSeen(in.Claim.Spec.VolumeName)}}, nil
 	}
 	return controller.Result{}, nil
+}
+
+// goOn decides anew after what the last decision wanted written to the volume
+// first. A write that the API server, or a webhook of it, does not keep is an
+// error rather than tried for ever.
+func (c *Controller) goOn(ctx context.Context, in expand.Input, last expand.Decision, volume *corev1.PersistentVolume) (controller.Result, error) {
+	in.Volume = volume
+	next := expand.Decide(in)
+	if next.Verdict == last.Verdict {
+		return c.failed(in, fmt.Errorf("PersistentVolume %q is not as it was written: does a webhook undo the write?", volume.Name))
+	}
+	return c.apply(ctx, in, next)
 }
 
 // act makes one attempt to grow the volume.

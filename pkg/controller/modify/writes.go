@@ -23,8 +23,7 @@ type writes struct {
 type write struct {
 	// replaced are the resource versions that were written over.
 	replaced []string
-	// latest is the claim as it was stored last; nil before the first write has
-	// succeeded.
+	// latest is the claim as it was stored last.
 	latest *corev1.PersistentVolumeClaim
 }
 

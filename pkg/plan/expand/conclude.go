@@ -73,6 +73,9 @@ func reached(in Input, plan *Plan, answer Answer) (resource.Quantity, error) {
 		return resource.Quantity{}, fmt.Errorf("the CSI driver answered ControllerExpandVolume with success, but with a volume of %d bytes where %d were required: this is a fault of the driver", bytes, plan.required)
 	}
 	size := *resource.NewQuantity(bytes, resource.BinarySI)
+	if size.Cmp(plan.Target) == 0 {
+		size = plan.Target // as its user has written it
+	}
 	if old := in.Volume.Spec.Capacity[corev1.ResourceStorage]; !plan.lowers && old.Cmp(size) > 0 {
 		return old, nil
 	}

@@ -169,7 +169,7 @@ func TestRejected(t *testing.T) {
 		w.set("driver", driver)
 		w.set("S", "9223372036854775807")
 		checkVerdict(t, w.decide(), expand.Act)
-		for _, size := range []string{"9223372036854775808", "8Ei", "1000Ei"} {
+		for _, size := range []string{"9223372036854775808", "10E", "99999999999999999999999"} {
 			w.set("S", size)
 			checkRejected(t, w.decide(), "spec.resources.requests.storage", size, "9223372036854775807 bytes")
 		}

@@ -151,11 +151,13 @@ func (m *machine) call(asked int64, outcome byte, lost string) {
 		m.open = 0
 		m.rested = false
 		m.fail(expand.Final, errors.New("no"))
+		m.checkFree()
 		return
 	}
 	if m.open = 0; asked > max(m.limit, m.device) {
 		m.rested = false
 		m.fail(expand.Infeasible, errors.New("too big"))
+		m.checkFree()
 		return
 	}
 	m.grow(asked)
@@ -172,6 +174,22 @@ func (m *machine) call(asked int64, outcome byte, lost string) {
 	}
 	if conclusion := m.conclude(answer, lost); (conclusion.Err != nil) != (outcome == 7) {
 		m.t.Fatalf("the answer of %d bytes for %d GiB: %v", answer.CapacityBytes, asked, conclusion.Err)
+	}
+}
+
+// checkFree checks that a call that is over and has failed binds nobody: what the
+// claim asks for next counts, at once, and also after a restart.
+func (m *machine) checkFree() {
+	m.t.Helper()
+	next := *m
+	next.world = &world{}
+	*next.world = *m.world
+	size := gibs(max(m.bytes("C"), m.bytes("P"))/gib + 1)
+	if size.Cmp(m.size("A")) == 0 || !next.request(size) {
+		return
+	}
+	if got := next.decide(); got.Verdict != expand.Act || got.Plan.Target.Cmp(size) != 0 {
+		m.t.Fatalf("after a final failure, %s is asked for: %+v", size.String(), got)
 	}
 }
 
@@ -251,7 +269,7 @@ func drive(t testing.TB, steps []byte) {
 // TestMachine lets users, driver, controller and kubelet do what they like.
 func TestMachine(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	for range 2000 {
+	for range 600 {
 		steps := make([]byte, 1+random.IntN(80))
 		for i := range steps {
 			steps[i] = byte(random.IntN(256))

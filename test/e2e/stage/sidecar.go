@@ -24,6 +24,12 @@ type Sidecar struct {
 // process and is the holder of the lease. The flags follow those that connect
 // it.
 func (s *Stage) StartSidecar(ctx context.Context, name string, driver *Driver, flags ...string) (*Sidecar, error) {
+	return s.StartSidecarAs(ctx, s.Program("csi-provisioner"), name, driver, flags...)
+}
+
+// StartSidecarAs does the same with the program at another path, and so by
+// another name.
+func (s *Stage) StartSidecarAs(ctx context.Context, program, name string, driver *Driver, flags ...string) (*Sidecar, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	arguments := append([]string{
@@ -32,7 +38,7 @@ func (s *Stage) StartSidecar(ctx context.Context, name string, driver *Driver, f
 		"--http-endpoint=127.0.0.1:0",
 		"-v=5", // the most talkative: no secret may be seen in it
 	}, flags...)
-	command := exec.Command(s.Program("csi-provisioner"), arguments...)
+	command := exec.Command(program, arguments...)
 	command.Env = append(os.Environ(), "POD_NAME="+name, "KUBECONFIG=", "POD_NAMESPACE=default")
 	process, err := s.Cluster.Run(name, command)
 	if err != nil {

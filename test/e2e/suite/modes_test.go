@@ -16,7 +16,7 @@ import (
 )
 
 // realVolumes is a scene whose volumes are loop devices.
-func realVolumes(t *testing.T) *scene {
+func realVolumes(t *testing.T, driverFlags ...string) *scene {
 	t.Helper()
 	if !shared.Kubelet {
 		t.Skip("there is no kubelet, which needs root")
@@ -24,7 +24,7 @@ func realVolumes(t *testing.T) *scene {
 	if err := backend.CanLoop(); err != nil {
 		t.Skipf("volumes can't be loop devices here: %v", err)
 	}
-	return newScene(t, "--backend=loop")
+	return newScene(t, append([]string{"--backend=loop"}, driverFlags...)...)
 }
 
 // TestFilesystemVolume: a pod gets the file system that the class asks for, with

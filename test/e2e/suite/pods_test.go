@@ -20,6 +20,11 @@ const podVolume = "data"
 // ask for it.
 func (s *scene) pod(name string, claim *corev1.PersistentVolumeClaim) *corev1.Pod {
 	s.Helper()
+	return s.makePod(podWith(name, claim))
+}
+
+func (s *scene) makePod(pod *corev1.Pod) *corev1.Pod {
+	s.Helper()
 	s.apply(fmt.Sprintf("apiVersion: storage.k8s.io/v1\nkind: CSIDriver\nmetadata: {name: %s}\nspec: {attachRequired: false}", s.driver.Name))
 	s.until("the namespace has a service account", func() (bool, error) {
 		_, err := shared.Client.CoreV1().ServiceAccounts(s.id).Get(s.ctx, "default", metav1.GetOptions{})
@@ -28,10 +33,10 @@ func (s *scene) pod(name string, claim *corev1.PersistentVolumeClaim) *corev1.Po
 		}
 		return err == nil, err
 	})
-	pod, err := shared.Client.CoreV1().Pods(s.id).Create(s.ctx, podWith(name, claim), metav1.CreateOptions{})
+	made, err := shared.Client.CoreV1().Pods(s.id).Create(s.ctx, pod, metav1.CreateOptions{})
 	s.must(err)
-	s.Cleanup(func() { s.deletePod(name) })
-	return pod
+	s.Cleanup(func() { s.deletePod(pod.Name) })
+	return made
 }
 
 func podWith(name string, claim *corev1.PersistentVolumeClaim) *corev1.Pod {

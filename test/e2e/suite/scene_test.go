@@ -126,11 +126,7 @@ func (s *scene) claim(name, class string, changes ...func(*corev1.PersistentVolu
 	s.Helper()
 	claim := &corev1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: s.id},
-		Spec: corev1.PersistentVolumeClaimSpec{
-			StorageClassName: &class,
-			AccessModes:      []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
-			Resources:        corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}},
-		},
+		Spec:       claimSpec(class),
 	}
 	for _, change := range changes {
 		change(claim)
@@ -138,6 +134,14 @@ func (s *scene) claim(name, class string, changes ...func(*corev1.PersistentVolu
 	made, err := shared.Client.CoreV1().PersistentVolumeClaims(s.id).Create(s.ctx, claim, metav1.CreateOptions{})
 	s.must(err)
 	return made
+}
+
+func claimSpec(class string) corev1.PersistentVolumeClaimSpec {
+	return corev1.PersistentVolumeClaimSpec{
+		StorageClassName: &class,
+		AccessModes:      []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+		Resources:        corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}},
+	}
 }
 
 // until waits until the condition holds.

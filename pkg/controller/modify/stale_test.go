@@ -1,0 +1,158 @@
+package modify_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// TestStaleInformer does not begin again what has just ended, or failed, while
+// the informer shows the claim as it was before.
+func TestStaleInformer(t *testing.T) {
+	for name, code := range map[string]codes.Code{"success": codes.OK, "infeasible": codes.InvalidArgument} {
+		t.Run(name, func(t *testing.T) {
+			r := asking(t)
+			r.lag = true
+			r.fail = nth("driver", 0, status.Error(code, "no"))
+			_, _ = r.reconcile()
+			done := show(r.claim)
+			r.taken()
+			if _, err := r.reconcile(); err != nil {
+				t.Error(err)
+			}
+			sameLog(t, r)
+			r.sync()
+			if _, err := r.reconcile(); err != nil {
+				t.Error(err)
+			}
+			sameLog(t, r)
+			if got := show(r.claim); got != done {
+				t.Errorf("the claim is %s, was %s", got, done)
+			}
+		})
+	}
+}
+
+// TestStaleRetry retries over own writes that the informer does not show.
+func TestStaleRetry(t *testing.T) {
+	r := asking(t)
+	r.lag = true
+	r.fail = nth("driver", 0, status.Error(codes.Internal, "no"))
+	_, _ = r.reconcile()
+	r.taken()
+	if _, err := r.reconcile(); err != nil {
+		t.Error(err)
+	}
+	sameLog(t, r, "claim: cur=- InProgress=gold ModifyingVolume ModifyVolumeError=Internal", called, "volume: gold", closed, ended)
+}
+
+// TestNewerThanOwn goes by what others have written since.
+func TestNewerThanOwn(t *testing.T) {
+	r := asking(t)
+	r.lag = true
+	_, _ = r.reconcile()
+	r.taken()
+	r.want("silver")
+	if _, err := r.reconcile(); err != nil {
+		t.Error(err)
+	}
+	if got := show(r.claim); got != "cur=silver" {
+		t.Errorf("the claim is %s: %q", got, r.log)
+	}
+}
+
+// TestOldHandlerCall is told late of what the informer has shown before the
+// write.
+func TestOldHandlerCall(t *testing.T) {
+	r := asking(t)
+	r.lag = true
+	older := r.claim.DeepCopy()
+	older.ResourceVersion = "3"
+	_, _ = r.reconcile()
+	r.taken()
+	r.subject.ClaimSeen(older)
+	if _, err := r.reconcile(); err != nil {
+		t.Error(err)
+	}
+	sameLog(t, r)
+}
+
+// TestFailedWriteIsNoWrite forgets a write that has failed.
+func TestFailedWriteIsNoWrite(t *testing.T) {
+	r := asking(t)
+	r.lag = true
+	r.fail = nth("claim", 1, errors.New("timeout"))
+	_, _ = r.reconcile()
+	r.sync()
+	r.taken()
+	if _, err := r.reconcile(); err != nil {
+		t.Error(err)
+	}
+	sameLog(t, r, called, closed, ended)
+}
+
+// deaf finds that nothing differs.
+type deaf struct{}
+
+func (deaf) Patch(_ context.Context, from, _ *corev1.PersistentVolumeClaim) (*corev1.PersistentVolumeClaim, error) {
+	return from, nil
+}
+
+// TestNothingIsRemembered forgets all writes once the informer has shown them, or
+// the claim is gone, whichever order it does that in.
+func TestNothingIsRemembered(t *testing.T) {
+	for name, then := range map[string]func(r *rig){
+		"shown at once": func(r *rig) {
+			r.lag = false
+			_, _ = r.reconcile()
+		},
+		"shown later": func(r *rig) {
+			_, _ = r.reconcile()
+			r.sync()
+		},
+		"shown, and looked at": func(r *rig) {
+			_, _ = r.reconcile()
+			r.put(r.claims, r.claim)
+			_, _ = r.reconcile()
+		},
+		"gone": func(r *rig) {
+			_, _ = r.reconcile()
+			_ = r.claims.Delete(r.claim)
+			r.subject.ClaimSeen(r.claim)
+		},
+		"replaced": func(r *rig) {
+			_, _ = r.reconcile()
+			old, next := r.claim, r.claim.DeepCopy()
+			next.UID = "uid-9"
+			r.put(r.claims, next)
+			r.subject.ClaimSeen(old)
+		},
+		"never written": func(r *rig) {
+			r.fail = func(what string, _ int) error {
+				if what == "claim" {
+					return errors.New("forbidden")
+				}
+				return nil
+			}
+			_, _ = r.reconcile()
+		},
+		"nothing to write": func(r *rig) {
+			r.deps.ClaimStatus = deaf{}
+			r.restart(r.clock)
+			_, _ = r.reconcile()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := asking(t)
+			r.lag = true
+			then(r)
+			if n := r.subject.Remembered(); n != 0 {
+				t.Errorf("%d claims are remembered", n)
+			}
+		})
+	}
+}
