@@ -80,7 +80,7 @@ func (s *Session) Watch(ctx context.Context, returned func()) error {
 		logger.Info("Lost the connection to the CSI driver, reconnecting")
 		info, err := s.meet(ctx)
 		if ctx.Err() != nil {
-			break
+			return nil //nolint:nilerr // having been told to stop is no failure
 		}
 		if err != nil {
 			return err

@@ -32,7 +32,7 @@ func addResizer(fs *pflag.FlagSet, c *Config, r *raw) {
 	fs.DurationVar(&z.Timeout, "resizer-timeout", 0, "Timeout of calls that grow or modify volumes; by default that of --timeout.")
 	fs.DurationVar(&z.RetryStart, "resizer-retry-interval-start", 0, "Time to the first retry of growing or modifying a volume; by default that of --retry-interval-start.")
 	fs.DurationVar(&z.RetryMax, "resizer-retry-interval-max", 0, "Longest time between two retries of growing or modifying a volume; by default that of --retry-interval-max.")
-	fs.DurationVar(&z.Resync, "resync-period", 10*time.Minute, "Period in which all claims are looked at again, to be grown.")
+	fs.DurationVar(&z.Resync, "resync-period", 10*time.Minute, "Period in which all claims are looked at again, to be grown and modified.")
 	fs.BoolVar(&z.HandleInUse, "handle-volume-inuse-error", true, "Wait for the pods of a volume to end that the driver can't grow while it is in use; needs the right to list and watch pods.")
 	fs.BoolVar(&z.ExtraModifyMetadata, "extra-modify-metadata", false, "Add the names of claim and volume to the parameters of ControllerModifyVolume.")
 	fs.BoolVar(&z.BackfillSecrets, "backfill-expand-secrets", false, "When a volume grows that was made before its class named a controller-expand secret, set the secret first.")
@@ -40,6 +40,9 @@ func addResizer(fs *pflag.FlagSet, c *Config, r *raw) {
 
 // settleResizer fills in what the resizer takes from the flags for all.
 func settleResizer(c *Config, r raw) error {
+	if len(r.controllers) == 0 {
+		return fmt.Errorf("--controllers=: must name at least one of %s", strings.Join(controllerNames(), ", "))
+	}
 	for _, name := range r.controllers {
 		switch strings.TrimSpace(name) {
 		case controllerProvisioner:

@@ -28,16 +28,26 @@ type work func(ctx, stop context.Context) error
 func (p *process) lead(stop, background context.Context) error {
 	todo := work(p.work)
 	if p.config.LeaderElection.Enabled {
-		for _, name := range slices.Backward(leaseNames(p.config.Controllers, p.session.Info().Name)) {
-			lock, err := p.lock(name)
-			if err != nil {
-				return err
-			}
-			e := &election{process: p, lock: lock, name: name, work: todo}
-			todo = e.run
+		var err error
+		if todo, err = p.elected(leaseNames(p.config.Controllers, p.session.Info().Name), todo); err != nil {
+			return err
 		}
 	}
 	return todo(background, stop)
+}
+
+// elected returns the work that takes the leases in their order, and does what
+// is to be done while it has them all.
+func (p *process) elected(leases []string, todo work) (work, error) {
+	for _, name := range slices.Backward(leases) {
+		lock, err := p.lock(name)
+		if err != nil {
+			return nil, err
+		}
+		e := &election{process: p, lock: lock, name: name, work: todo}
+		todo = e.run
+	}
+	return todo, nil
 }
 
 // resizerPrefix is the beginning of the names of external-resizer's leases.

@@ -102,10 +102,8 @@ func (r *resizer) subscribe(p *process) error {
 		p.informers.Handle(p.informers.Volumes, "volumes to grow", kube.OnChange(func(_, volume *corev1.PersistentVolume) {
 			r.volumeChanged(volume)
 		}, func(*corev1.PersistentVolume) {})),
-		p.informers.Handle(p.informers.Claims, "claims to grow", kube.OnChange(func(old, claim *corev1.PersistentVolumeClaim) {
-			if expand.Wants(old, claim) {
-				r.expand.Add(expand.KeyOf(claim))
-			}
+		p.informers.Handle(p.informers.Claims, "claims to grow and modify", kube.OnChange(func(old, claim *corev1.PersistentVolumeClaim) {
+			r.look(old, claim)
 		}, func(claim *corev1.PersistentVolumeClaim) {
 			r.expand.Add(expand.KeyOf(claim))
 		})),
@@ -127,20 +125,27 @@ func (r *resizer) subscribeModifier(p *process) error {
 	if r.modify == nil {
 		return nil
 	}
-	driver := p.session.Info().Name
 	classChanged := func(class *storagev1.VolumeAttributesClass) { r.modify.Wake(modify.ClassChanged(class.Name)) }
 	return errors.Join(
 		p.informers.Handle(p.informers.Modifications, "VolumeAttributesClasses", kube.OnChange(
 			func(_, class *storagev1.VolumeAttributesClass) { classChanged(class) }, classChanged)),
-		p.informers.Handle(p.informers.Claims, "claims to modify", kube.OnChange(func(old, claim *corev1.PersistentVolumeClaim) {
+		p.informers.Handle(p.informers.Claims, "written claims", kube.OnChange(func(_, claim *corev1.PersistentVolumeClaim) {
 			r.modifier.ClaimSeen(claim)
-			if modify.Wants(driver, old, claim) {
-				r.modify.Add(modify.KeyOf(claim))
-			}
 		}, func(claim *corev1.PersistentVolumeClaim) {
 			r.modifier.ClaimSeen(claim)
 		})),
 	)
+}
+
+// look queues a claim that changes from old, which is nil for one that appears, if
+// there may be something to do about it.
+func (r *resizer) look(old, claim *corev1.PersistentVolumeClaim) {
+	if expand.Wants(old, claim) {
+		r.expand.Add(expand.KeyOf(claim))
+	}
+	if r.modify != nil && modify.Wants(r.process.session.Info().Name, old, claim) {
+		r.modify.Add(modify.KeyOf(claim))
+	}
 }
 
 // volumeChanged wakes the claim that waits for its volume, and has a volume
@@ -189,9 +194,7 @@ func (r *resizer) resync(ctx context.Context, stop <-chan struct{}) {
 			klog.FromContext(ctx).Error(err, "Looking at all claims again")
 		}
 		for _, claim := range claims {
-			if expand.Wants(nil, claim) {
-				r.expand.Add(expand.KeyOf(claim))
-			}
+			r.look(nil, claim)
 		}
 	}
 }

@@ -19,19 +19,11 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/secrets"
 )
 
-// Key names one claim. Another one of the same name is another key.
-type Key struct {
-	Namespace, Name string
-	UID             types.UID
-}
-
-// String is "namespace/name (uid)", for logs.
-func (k Key) String() string { return k.Namespace + "/" + k.Name + " (" + string(k.UID) + ")" }
+// Key names one claim.
+type Key = kube.ClaimKey
 
 // KeyOf returns the key of a claim.
-func KeyOf(claim *corev1.PersistentVolumeClaim) Key {
-	return Key{Namespace: claim.Namespace, Name: claim.Name, UID: claim.UID}
-}
+func KeyOf(claim *corev1.PersistentVolumeClaim) Key { return kube.KeyOf(claim) }
 
 // Deps are what the controller works with; all but Classes are needed.
 type Deps struct {

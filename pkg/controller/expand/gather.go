@@ -12,16 +12,12 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/expand"
 )
 
-// claim returns the claim of a key, or nil when it is gone.
+// claim returns the claim of a key as it was last written or shown, or nil when it
+// is gone.
 func (c *Controller) claim(key Key) (*corev1.PersistentVolumeClaim, error) {
-	claim, err := c.deps.Claims.PersistentVolumeClaims(key.Namespace).Get(key.Name)
-	switch {
-	case apierrors.IsNotFound(err):
-		return nil, nil
-	case err != nil:
-		return nil, fmt.Errorf("reading the claim: %w", err)
-	case claim.UID != key.UID:
-		return nil, nil
+	claim, err := key.Find(c.deps.Claims)
+	if err != nil || claim == nil {
+		return nil, err
 	}
 	return c.claims.Newest(claim), nil
 }

@@ -3,7 +3,6 @@ package modify
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	csipb "github.com/container-storage-interface/spec/lib/go/csi"
 	corev1 "k8s.io/api/core/v1"
@@ -127,7 +126,7 @@ func (c *Controller) consequence(failure modify.Failure, err error) error {
 // failureOf says what an error of the driver means; false when it is none: the
 // driver was not called.
 func failureOf(err error) (modify.Failure, bool) {
-	code, message, ok := answer(err)
+	code, message, ok := csi.Answer(err)
 	failure := modify.Failure{Outcome: modify.Final, Code: code, Message: message}
 	switch csi.Classify(err) {
 	case csi.Pending, csi.Exhausted:
@@ -137,17 +136,6 @@ func failureOf(err error) (modify.Failure, bool) {
 	default: // the call is over
 	}
 	return failure, ok
-}
-
-// answer splits what the driver says into the name of its code and its message;
-// false when the error is no answer of the driver.
-func answer(err error) (code, message string, ok bool) {
-	said := csi.Message(err)
-	if said == err.Error() {
-		return "", "", false
-	}
-	code, message, _ = strings.Cut(said, ": ")
-	return code, message, true
 }
 
 // driverError prints a driver's error without the words of gRPC.
@@ -182,13 +170,15 @@ func (c *Controller) writeClaim(ctx context.Context, from, to *corev1.Persistent
 	if equality.Semantic.DeepEqual(from, to) {
 		return from, nil
 	}
-	c.writes.begin(from)
 	stored, err := c.deps.ClaimStatus.Patch(ctx, from, to)
 	if err != nil {
-		c.writes.end(from, nil)
 		return nil, fmt.Errorf("writing the claim's status: %w", err)
 	}
-	c.writes.end(from, stored)
+	if stored != from {
+		c.written.Remember(stored)
+		// The informer may have been faster.
+		c.ClaimSeen(stored)
+	}
 	return stored, nil
 }
 

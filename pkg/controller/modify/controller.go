@@ -7,30 +7,22 @@ import (
 	csipb "github.com/container-storage-interface/spec/lib/go/csi"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	storagelisters "k8s.io/client-go/listers/storage/v1"
 	"k8s.io/utils/clock"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
+	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/capability"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/modify"
 	"github.com/csi-provisioner/csi-provisioner/pkg/secrets"
 )
 
-// Key names one claim. Another one of the same name is another key.
-type Key struct {
-	Namespace, Name string
-	UID             types.UID
-}
-
-// String is "namespace/name (uid)", for logs.
-func (k Key) String() string { return k.Namespace + "/" + k.Name + " (" + string(k.UID) + ")" }
+// Key names one claim.
+type Key = kube.ClaimKey
 
 // KeyOf returns the key of a claim.
-func KeyOf(claim *corev1.PersistentVolumeClaim) Key {
-	return Key{Namespace: claim.Namespace, Name: claim.Name, UID: claim.UID}
-}
+func KeyOf(claim *corev1.PersistentVolumeClaim) Key { return kube.KeyOf(claim) }
 
 // Deps are what the controller works with; all are needed.
 type Deps struct {
@@ -93,12 +85,14 @@ type Config struct {
 type Controller struct {
 	deps   Deps
 	config Config
-	writes *writes
+	// written are own writes of claims. While the informer does not show them, they
+	// keep what has just ended from being begun again.
+	written kube.Latest[*corev1.PersistentVolumeClaim]
 }
 
 // New returns a controller; it starts nothing.
 func New(deps Deps, config Config) *Controller {
-	return &Controller{deps: deps, config: config, writes: newWrites()}
+	return &Controller{deps: deps, config: config}
 }
 
 // Reconcile brings the volume of the claim one step nearer to the class that the
@@ -126,6 +120,10 @@ func (c *Controller) step(ctx context.Context, claim *corev1.PersistentVolumeCla
 	}
 	decision := modify.Decide(input)
 	switch decision.Verdict {
+	case modify.Skip:
+		if input.Volume == nil {
+			return controller.Result{WaitFor: []controller.Dependency{VolumeAppeared(claim.Spec.VolumeName)}}, nil
+		}
 	case modify.Pause:
 		return controller.Result{
 			RequeueAfter: c.rest(claim, input.Now),
@@ -137,9 +135,6 @@ func (c *Controller) step(ctx context.Context, claim *corev1.PersistentVolumeCla
 		return c.cancel(ctx, claim, decision)
 	case modify.Act:
 		return c.act(ctx, attempt{input, decision.Plan}, decision.Claim)
-	}
-	if input.Volume == nil {
-		return controller.Result{WaitFor: []controller.Dependency{VolumeAppeared(claim.Spec.VolumeName)}}, nil
 	}
 	return controller.Result{}, nil
 }

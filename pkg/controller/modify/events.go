@@ -60,14 +60,12 @@ func foreign(driver string, claim *corev1.PersistentVolumeClaim) bool {
 }
 
 // ClaimSeen is to be called whenever the informer shows a claim, or that it is
-// gone.
+// gone: what was remembered of it may be forgotten. As handlers are told late, it
+// is the cache that counts.
 func (c *Controller) ClaimSeen(claim *corev1.PersistentVolumeClaim) {
-	key := KeyOf(claim)
-	if c.writes.pending(key) {
-		// Handlers are told late, so it is the cache that counts. Reading it drops
-		// what is no longer needed; an error changes nothing.
-		_, _ = c.claim(key)
-	}
+	// Reading the claim forgets; an error means that there is nothing to compare
+	// with.
+	_, _ = c.claim(KeyOf(claim))
 }
 
 // failed reports an error on the claim; it is retried after a back-off, or when

@@ -47,12 +47,13 @@ type rig struct {
 	deps    modify.Deps
 	subject *modify.Controller
 
-	// indexers are what the informers show, and mend, if set, is called when they
-	// show another claim.
+	// The indexers are what the informers show; seen is called when they show
+	// another claim.
 	claims, volumes, classes cache.Indexer
 	seen                     func(old, now *corev1.PersistentVolumeClaim)
-	// lag keeps own writes from the informers until sync.
-	lag bool
+	// lag keeps own writes from the informers until sync; quiet keeps the
+	// controller from being told what they show.
+	lag, quiet bool
 
 	mu      sync.Mutex
 	version int
@@ -154,7 +155,7 @@ func (r *rig) sync() {
 	}
 	r.put(r.claims, claim)
 	r.put(r.volumes, volume)
-	if old == nil || old.ResourceVersion != claim.ResourceVersion {
+	if !r.quiet && (old == nil || old.ResourceVersion != claim.ResourceVersion) {
 		r.subject.ClaimSeen(claim)
 		r.seen(old, claim)
 	}

@@ -14,15 +14,15 @@ import (
 
 // claim returns the claim of a key as it is known best, or nil when it is gone.
 func (c *Controller) claim(key Key) (*corev1.PersistentVolumeClaim, error) {
-	claim, err := c.deps.Claims.PersistentVolumeClaims(key.Namespace).Get(key.Name)
-	if err != nil && !apierrors.IsNotFound(err) {
-		return nil, fmt.Errorf("reading the claim: %w", err)
-	}
-	if err != nil || claim.UID != key.UID {
-		c.writes.forget(key)
+	claim, err := key.Find(c.deps.Claims)
+	switch {
+	case err != nil:
+		return nil, err
+	case claim == nil:
+		c.written.Forget(key.UID)
 		return nil, nil
 	}
-	return c.writes.newest(claim), nil
+	return c.written.Newest(claim), nil
 }
 
 // gather collects what the planner needs to know. Everything comes from caches.

@@ -1,8 +1,10 @@
 package provision
 
 import (
+	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 
 	csipb "github.com/container-storage-interface/spec/lib/go/csi"
 	"google.golang.org/grpc/codes"
@@ -204,28 +206,40 @@ func TestClaimBoundToItsOwnVolume(t *testing.T) {
 	w.settled()
 }
 
-func TestVolumeLockIsHeld(t *testing.T) {
+func TestVolumeLockIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		unlock, err := w.locks.Lock(t.Context(), claimUID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() {
+			_, err := w.reconcile()
+			done <- err
+		}()
+		synctest.Wait()
+		w.calls()
+		unlock()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		w.atDriver(1)
+		w.settled()
+	})
+}
+
+func TestLockHeedsTheContext(t *testing.T) {
 	w := newWorld(t)
 	unlock, err := w.locks.Lock(t.Context(), claimUID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan error, 1)
-	go func() {
-		_, err := w.reconcile()
-		done <- err
-	}()
-	select {
-	case err := <-done:
-		t.Fatalf("Reconcile did not wait for the lock: %v", err)
-	default:
+	defer unlock()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := w.c.Reconcile(ctx, Key{Namespace: "ns", Name: "claim", UID: claimUID}); !errors.Is(err, context.Canceled) {
+		t.Errorf("Reconcile: error %v, want %v", err, context.Canceled)
 	}
-	if len(w.driver.calls) > 0 {
-		t.Error("the driver is called without the lock")
-	}
-	unlock()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
-	w.settled()
+	w.calls()
 }

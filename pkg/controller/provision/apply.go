@@ -101,6 +101,10 @@ func (c *Controller) notCreated(ctx context.Context, current *attempt, err error
 	if errors.As(err, &notAsked) {
 		return c.failed(current.claim, err)
 	}
+	if errors.Is(err, csi.ErrStopping) {
+		// Nobody has to mend that.
+		return controller.Result{}, err
+	}
 	explained := fmt.Errorf("creating volume %q at CSI driver %q: %w", current.plan.Request.GetName(), c.config.Driver.Name, &driverError{err})
 	outcome, elsewhere := csi.Classify(err), current.plan.Reschedule
 	switch {

@@ -6,7 +6,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	storagelisters "k8s.io/client-go/listers/storage/v1"
 	"k8s.io/utils/clock"
@@ -20,19 +19,11 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/secrets"
 )
 
-// Key names one claim. Another one of the same name is another key.
-type Key struct {
-	Namespace, Name string
-	UID             types.UID
-}
-
-// String is "namespace/name (uid)", for logs.
-func (k Key) String() string { return k.Namespace + "/" + k.Name + " (" + string(k.UID) + ")" }
+// Key names one claim.
+type Key = kube.ClaimKey
 
 // KeyOf returns the key of a claim.
-func KeyOf(claim *corev1.PersistentVolumeClaim) Key {
-	return Key{Namespace: claim.Namespace, Name: claim.Name, UID: claim.UID}
-}
+func KeyOf(claim *corev1.PersistentVolumeClaim) Key { return kube.KeyOf(claim) }
 
 // Deps are what the controller works with; all are needed.
 type Deps struct {
@@ -113,7 +104,7 @@ func (c *Controller) Reconcile(ctx context.Context, key Key) (controller.Result,
 	}
 	defer unlock()
 
-	claim, err := c.claim(key)
+	claim, err := key.Find(c.deps.Claims)
 	if err != nil {
 		return controller.Result{}, err
 	}

@@ -10,20 +10,6 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/provision"
 )
 
-// claim returns the claim of a key, or nil when it is gone.
-func (c *Controller) claim(key Key) (*corev1.PersistentVolumeClaim, error) {
-	claim, err := c.deps.Claims.PersistentVolumeClaims(key.Namespace).Get(key.Name)
-	switch {
-	case apierrors.IsNotFound(err):
-		return nil, nil
-	case err != nil:
-		return nil, fmt.Errorf("reading the claim: %w", err)
-	case claim.UID != key.UID:
-		return nil, nil
-	}
-	return claim, nil
-}
-
 // gather collects what the planner needs to know. Everything comes from caches.
 func (c *Controller) gather(claim *corev1.PersistentVolumeClaim) (provision.Input, error) {
 	input := provision.Input{Claim: claim, Driver: c.config.Driver, Options: c.config.Options}

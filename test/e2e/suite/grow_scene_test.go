@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	csipb "github.com/container-storage-interface/spec/lib/go/csi"
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -115,7 +116,7 @@ func (s *scene) grown(claim, size string) *corev1.PersistentVolumeClaim {
 	found := s.untilClaim(claim, "has "+size, func(c *corev1.PersistentVolumeClaim) bool {
 		return isSize(c.Status.Capacity, size) && stateOf(c) == ""
 	})
-	if len(found.Status.Conditions) > 0 || len(found.Status.AllocatedResourceStatuses) > 0 {
+	if len(resizeConditions(found)) > 0 || len(found.Status.AllocatedResourceStatuses) > 0 {
 		s.Errorf("claim %s is left with the status %s", claim, inJSON(found.Status))
 	}
 	if !isSize(found.Status.AllocatedResources, size) {
@@ -131,14 +132,24 @@ func (s *scene) handedOver(claim, size string) *corev1.PersistentVolumeClaim {
 	found := s.untilClaim(claim, "waits for its node to grow to "+size, func(c *corev1.PersistentVolumeClaim) bool {
 		return stateOf(c) == stateOnNode && isSize(c.Status.AllocatedResources, size)
 	})
-	conditions := []corev1.PersistentVolumeClaimConditionType{}
-	for _, condition := range found.Status.Conditions {
-		conditions = append(conditions, condition.Type)
-	}
-	if len(conditions) != 1 || conditions[0] != corev1.PersistentVolumeClaimFileSystemResizePending {
-		s.Errorf("claim %s has the conditions %v, want just FileSystemResizePending", claim, conditions)
+	want := []corev1.PersistentVolumeClaimConditionType{corev1.PersistentVolumeClaimFileSystemResizePending}
+	if diff := cmp.Diff(want, resizeConditions(found)); diff != "" {
+		s.Errorf("conditions of claim %s (-want +got):\n%s", claim, diff)
 	}
 	s.volumeHas(claim, size)
+	return found
+}
+
+// resizeConditions are the claim's conditions that tell of growing.
+func resizeConditions(claim *corev1.PersistentVolumeClaim) []corev1.PersistentVolumeClaimConditionType {
+	var found []corev1.PersistentVolumeClaimConditionType
+	for _, condition := range claim.Status.Conditions {
+		switch condition.Type {
+		case corev1.PersistentVolumeClaimResizing, corev1.PersistentVolumeClaimFileSystemResizePending,
+			corev1.PersistentVolumeClaimControllerResizeError, corev1.PersistentVolumeClaimNodeResizeError:
+			found = append(found, condition.Type)
+		}
+	}
 	return found
 }
 
@@ -154,8 +165,8 @@ func (s *scene) volumeHas(claim, size string) {
 func (s *scene) nodeGrows(claim string) {
 	s.Helper()
 	size := s.volumeOf(claim).Spec.Capacity[corev1.ResourceStorage]
-	patch := fmt.Appendf(nil, `{"status":{"capacity":{"storage":%q},"allocatedResourceStatuses":null,"conditions":null}}`, size.String())
-	_, err := shared.Client.CoreV1().PersistentVolumeClaims(s.id).Patch(s.ctx, claim, types.MergePatchType, patch, metav1.PatchOptions{}, "status")
+	patch := fmt.Appendf(nil, `{"status":{"capacity":{"storage":%q},"allocatedResourceStatuses":null,"conditions":[{"type":"FileSystemResizePending","$patch":"delete"}]}}`, size.String())
+	_, err := shared.Client.CoreV1().PersistentVolumeClaims(s.id).Patch(s.ctx, claim, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
 	s.must(err)
 }
 

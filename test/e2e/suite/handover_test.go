@@ -77,7 +77,12 @@ func TestStandbyStops(t *testing.T) {
 // the lease's name, which external-provisioner's is the same as.
 func (s *scene) holder(want string) {
 	s.Helper()
-	name := s.id + "-example"
+	s.leaseHolder(s.id+"-example", want)
+}
+
+// leaseHolder waits until a lease has that holder.
+func (s *scene) leaseHolder(name, want string) {
+	s.Helper()
 	s.until("lease "+name+" is held by "+want, func() (bool, error) {
 		leases, err := shared.Client.CoordinationV1().Leases(metav1.NamespaceDefault).List(s.ctx, metav1.ListOptions{FieldSelector: "metadata.name=" + name})
 		if err != nil || len(leases.Items) != 1 {
