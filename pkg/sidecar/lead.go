@@ -193,7 +193,7 @@ func (e *election) stand(ctx, stop context.Context, released <-chan struct{}) (w
 		return false, nil
 	}
 	err = <-c.result
-	if lost {
+	if lost && !errors.Is(err, errLost) {
 		err = errors.Join(errLost, err)
 	}
 	return true, err
@@ -203,8 +203,9 @@ func (e *election) elector(stop context.Context, c *candidacy) (*leaderelection.
 	l := e.process.config.LeaderElection
 	leading := e.process.metrics.Leading.WithLabelValues(e.name)
 	leading.Set(0)
+	held := hold(e.lock, l.RenewDeadline)
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
-		Lock:            e.lock,
+		Lock:            held,
 		Name:            e.name,
 		LeaseDuration:   l.LeaseDuration,
 		RenewDeadline:   l.RenewDeadline,
@@ -216,7 +217,7 @@ func (e *election) elector(stop context.Context, c *candidacy) (*leaderelection.
 					return
 				}
 				leading.Set(1)
-				c.result <- e.work(ctx, stop)
+				c.result <- held.during(ctx, func(ctx context.Context) error { return e.work(ctx, stop) })
 				leading.Set(0)
 				c.cancel()
 			},

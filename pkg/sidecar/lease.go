@@ -1,9 +1,71 @@
 package sidecar
 
 import (
+	"context"
+	"errors"
+	"time"
+
 	coordinationv1 "k8s.io/api/coordination/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
 )
+
+// held is a lock that ends the work when the lease is not renewed in time. The
+// elector does so only after it has tried, for up to the renew deadline once more,
+// to give the lost lease back; another process may be at work by then.
+type held struct {
+	resourcelock.Interface
+	term   time.Duration
+	expiry *time.Timer
+	lost   chan struct{}
+}
+
+// hold returns a lock whose lease counts as lost when it has not been renewed for
+// the term.
+func hold(lock resourcelock.Interface, term time.Duration) *held {
+	lost := make(chan struct{}, 1)
+	expiry := time.AfterFunc(term, func() { signal(lost) })
+	expiry.Stop() // There is no lease to lose yet.
+	return &held{Interface: lock, term: term, expiry: expiry, lost: lost}
+}
+
+// Create implements resourcelock.Interface.
+func (h *held) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	began := time.Now()
+	return h.extend(began, h.Interface.Create(ctx, record))
+}
+
+// Update implements resourcelock.Interface.
+func (h *held) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	began := time.Now()
+	return h.extend(began, h.Interface.Update(ctx, record))
+}
+
+func (h *held) extend(began time.Time, err error) error {
+	if err == nil {
+		h.expiry.Reset(h.term - time.Since(began))
+	}
+	return err
+}
+
+// during works while the lease is held; the error is errLost, too, when that
+// was not until the end.
+func (h *held) during(ctx context.Context, work func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-h.lost:
+			cancel(errLost)
+		case <-ctx.Done():
+		}
+	}()
+	err := work(ctx)
+	if errors.Is(context.Cause(ctx), errLost) {
+		return errors.Join(errLost, err)
+	}
+	return err
+}
 
 // isFree tells whether the object is a lease that nobody holds.
 func isFree(object runtime.Object) bool {

@@ -188,18 +188,23 @@ func (c *Controller) delete(ctx context.Context, volume *corev1.PersistentVolume
 		}
 		return fmt.Errorf("deleting volume %q at CSI driver %q: %s", d.Handle, c.config.Driver, csi.Message(err))
 	}
+	// The informer may show that it is gone before the calls return.
+	c.deleted.Expect(string(volume.UID))
+	if err := c.forgetVolume(ctx, volume); err != nil {
+		c.deleted.Observe(string(volume.UID))
+		return err
+	}
+	return nil
+}
+
+// forgetVolume removes the PersistentVolume of a volume that is gone.
+func (c *Controller) forgetVolume(ctx context.Context, volume *corev1.PersistentVolume) error {
 	if deletion.HasFinalizer(volume) {
 		if err := c.deps.Store.RemoveFinalizer(ctx, volume); err != nil {
 			return err
 		}
 	}
-	// The informer may show that it is gone before the call returns.
-	c.deleted.Expect(string(volume.UID))
-	if err := c.deps.Store.Delete(ctx, volume.Name, volume.UID); err != nil {
-		c.deleted.Observe(string(volume.UID))
-		return err
-	}
-	return nil
+	return c.deps.Store.Delete(ctx, volume.Name, volume.UID)
 }
 
 // credentials reads the Secret for DeleteVolume. One that can't be read is no

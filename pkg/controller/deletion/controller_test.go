@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/codes"
@@ -278,6 +279,21 @@ func TestFinalizerConflicts(t *testing.T) {
 	}
 }
 
+func TestLockHeedsTheContext(t *testing.T) {
+	w := newWorld(t, nil)
+	unlock, err := w.deps.Locks.Lock(t.Context(), "claim-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := w.subject.Reconcile(ctx, "pv-1"); !errors.Is(err, context.Canceled) {
+		t.Errorf("the error is %v, want %v", err, context.Canceled)
+	}
+	w.expectCalls()
+}
+
 func TestAttachmentsCannotBeRead(t *testing.T) {
 	w := newWorld(t, nil)
 	broken := errors.New("no index")
@@ -323,20 +339,25 @@ func TestLock(t *testing.T) {
 		"claim without UID": {func(v *corev1.PersistentVolume) { v.Spec.ClaimRef.UID = "" }, "uid-1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, test.change)
-			unlock, err := w.deps.Locks.Lock(t.Context(), test.uid)
-			if err != nil {
-				t.Fatal(err)
-			}
-			ctx, cancel := context.WithCancel(t.Context())
-			cancel()
-			if _, err := w.subject.Reconcile(ctx, "pv-1"); !errors.Is(err, context.Canceled) {
-				t.Errorf("the error is %v, want %v", err, context.Canceled)
-			}
-			w.expectCalls()
-			unlock()
-			w.succeed()
-			w.expectCalls(all()...)
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, test.change)
+				unlock, err := w.deps.Locks.Lock(t.Context(), test.uid)
+				if err != nil {
+					t.Fatal(err)
+				}
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					w.succeed()
+				}()
+				synctest.Wait()
+				if len(w.calls) > 0 {
+					t.Errorf("the lock is not waited for: %q", w.calls)
+				}
+				unlock()
+				<-done
+				w.expectCalls(all()...)
+			})
 		})
 	}
 }

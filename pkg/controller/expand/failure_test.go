@@ -216,6 +216,27 @@ func TestInUse(t *testing.T) {
 	w.expect(w1, called, "volume 7Gi was 6Gi", w2, onNode)
 }
 
+// The driver is believed once: it may well grow the volume next time.
+func TestInUseIsForgotten(t *testing.T) {
+	w := newWorld(t)
+	w.fail(occupied())
+	w.using = []string{"web-0"}
+	w.start()
+	w.attempt()
+	w.using = nil
+	w.answer(7*gi, false)
+	w.succeed()
+	w.request("8Gi")
+	w.sync()
+	w.using = []string{"web-0"}
+	w.answer(8*gi, false)
+	w.journal = nil
+	w.succeed()
+	if calls := w.calls(); calls != 1 {
+		t.Errorf("the driver was called %d times for the next size", calls)
+	}
+}
+
 func TestInUseByNoPod(t *testing.T) {
 	w := newWorld(t)
 	w.fail(occupied())

@@ -150,21 +150,25 @@ func TestConflictsWithoutEnd(t *testing.T) {
 
 // The claim that has taken its name while the driver was at work is another.
 func TestClaimReplacedMeanwhile(t *testing.T) {
-	w := newWorld(t)
-	w.expand = func(*csipb.ControllerExpandVolumeRequest) (*csipb.ControllerExpandVolumeResponse, error) {
-		w.claim = newClaim()
-		w.claim.UID, w.claim.ResourceVersion = "claim-2", w.next()
-		return nil, final()
+	for name, answer := range map[string]error{"grown": nil, "final": final(), "infeasible": tooMuch()} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.expand = func(*csipb.ControllerExpandVolumeRequest) (*csipb.ControllerExpandVolumeResponse, error) {
+				w.claim = newClaim()
+				w.claim.UID, w.claim.ResourceVersion = "claim-2", w.next()
+				return &csipb.ControllerExpandVolumeResponse{CapacityBytes: 7 * gi}, answer
+			}
+			w.start()
+			w.attempt()
+			if got, want := describe(w.claim), describe(newClaim()); got != want {
+				t.Errorf("the new claim is %q, want %q", got, want)
+			}
+			w.sync()
+			w.journal = nil
+			w.succeed()
+			w.expect()
+		})
 	}
-	w.start()
-	w.attempt()
-	if got, want := describe(w.claim), describe(newClaim()); got != want {
-		t.Errorf("the new claim is %q, want %q", got, want)
-	}
-	w.sync()
-	w.journal = nil
-	w.succeed()
-	w.expect()
 }
 
 // The user asks for less while the driver is at work: that is remembered, and the

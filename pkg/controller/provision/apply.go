@@ -52,7 +52,7 @@ func (c *Controller) pursue(ctx context.Context, current *attempt) (controller.R
 // namespace.
 func (c *Controller) create(ctx context.Context, current *attempt) (*csipb.CreateVolumeResponse, error) {
 	credentials, err := c.credentials(ctx, current.plan.Secret)
-	current.blind = current.undone && apierrors.IsNotFound(err)
+	current.blind = current.undone && denied(err)
 	if err != nil && !current.blind {
 		return nil, &notAskedError{err}
 	}
@@ -64,6 +64,10 @@ func (c *Controller) create(ctx context.Context, current *attempt) (*csipb.Creat
 	}
 	return response, err
 }
+
+// denied tells whether the Secret is not to be had: it has gone, or the right to
+// read it has.
+func denied(err error) bool { return apierrors.IsNotFound(err) || apierrors.IsForbidden(err) }
 
 // notAskedError says why the driver has not been called.
 type notAskedError struct{ cause error }
@@ -80,7 +84,9 @@ func withSecrets(r *csipb.CreateVolumeRequest, credentials secrets.Credentials) 
 		VolumeCapabilities:        r.GetVolumeCapabilities(),
 		Parameters:                r.GetParameters(),
 		Secrets:                   credentials.Reveal(),
+		VolumeContentSource:       r.GetVolumeContentSource(),
 		AccessibilityRequirements: r.GetAccessibilityRequirements(),
+		MutableParameters:         r.GetMutableParameters(),
 	}
 }
 
@@ -182,7 +188,7 @@ func (c *Controller) discard(ctx context.Context, current *attempt, handle strin
 // remove deletes the attempt's useless volume at the driver.
 func (c *Controller) remove(ctx context.Context, current *attempt) error {
 	credentials, err := c.credentials(ctx, current.plan.Secret)
-	if err != nil && !apierrors.IsNotFound(err) {
+	if err != nil && !denied(err) {
 		return err
 	}
 	err = c.deps.Driver.DeleteVolume(ctx, &csipb.DeleteVolumeRequest{VolumeId: current.useless, Secrets: credentials.Reveal()})

@@ -116,6 +116,7 @@ func (c *Controller) Reconcile(ctx context.Context, key Key) (controller.Result,
 		c.attempts.forget(key.UID)
 		return controller.Result{}, nil
 	case current != nil && !current.ambiguous:
+		current.claim = claim
 		return c.pursue(ctx, current)
 	}
 	return c.decide(ctx, claim, current)

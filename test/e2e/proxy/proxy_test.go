@@ -37,28 +37,35 @@ func start(t *testing.T) (*Proxy, *atomic.Int32) {
 	return p, &got
 }
 
-func patch(ctx context.Context, p *Proxy, body string) (*http.Response, string, error) {
+// answer is what a client gets.
+type answer struct {
+	code   int
+	header http.Header
+	body   string
+}
+
+func patch(ctx context.Context, p *Proxy, body string) (answer, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPatch, p.URL()+claimPath, strings.NewReader(body))
 	if err != nil {
-		return nil, "", err
+		return answer{}, err
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return nil, "", err
+		return answer{}, err
 	}
 	defer response.Body.Close()
 	content, err := io.ReadAll(response.Body)
-	return response, string(content), err
+	return answer{response.StatusCode, response.Header, string(content)}, err
 }
 
 func TestForwardsAndRecords(t *testing.T) {
 	t.Parallel()
 	p, _ := start(t)
-	response, body, err := patch(t.Context(), p, `{"a":1}`)
-	if err != nil || response.StatusCode != http.StatusOK || body != `{"a":1} as Bearer token` {
-		t.Errorf("got %v %q, %v", response, body, err)
+	got, err := patch(t.Context(), p, `{"a":1}`)
+	if err != nil || got.code != http.StatusOK || got.body != `{"a":1} as Bearer token` {
+		t.Errorf("got %v, %v", got, err)
 	}
-	want := []Write{{Method: "PATCH", Path: claimPath, Body: []byte(`{"a":1}`), Code: http.StatusOK, Answer: []byte(body)}}
+	want := []Write{{Method: "PATCH", Path: claimPath, Body: []byte(`{"a":1}`), Code: http.StatusOK, Answer: []byte(got.body)}}
 	if diff := cmp.Diff(want, p.Writes(Match{Path: "/status$"})); diff != "" {
 		t.Errorf("writes (-want +got):\n%s", diff)
 	}
@@ -87,23 +94,23 @@ func TestRules(t *testing.T) {
 			p, forwarded := start(t)
 			injected := p.Add(c.rule)
 			for n, want := range c.codes {
-				response, _, err := patch(t.Context(), p, fmt.Sprintf(`{"n":%d}`, n))
+				got, err := patch(t.Context(), p, fmt.Sprintf(`{"n":%d}`, n))
 				if err != nil {
 					t.Fatal(err)
 				}
-				if response.StatusCode != want {
-					t.Errorf("patch %d was answered %d, want %d", n, response.StatusCode, want)
+				if got.code != want {
+					t.Errorf("patch %d was answered %d, want %d", n, got.code, want)
 				}
-				if want == http.StatusTooManyRequests && response.Header.Get("Retry-After") != "7" {
-					t.Errorf("Retry-After is %q", response.Header.Get("Retry-After"))
+				if want == http.StatusTooManyRequests && got.header.Get("Retry-After") != "7" {
+					t.Errorf("Retry-After is %q", got.header.Get("Retry-After"))
 				}
 			}
 			if got := forwarded.Load(); got != c.forwarded {
 				t.Errorf("%d patches were forwarded, want %d", got, c.forwarded)
 			}
 			injected.Remove()
-			if response, _, err := patch(t.Context(), p, `{"n":1}`); err != nil || response.StatusCode != http.StatusOK {
-				t.Errorf("without the rule: %v, %v", response, err)
+			if got, err := patch(t.Context(), p, `{"n":1}`); err != nil || got.code != http.StatusOK {
+				t.Errorf("without the rule: %v, %v", got, err)
 			}
 		})
 	}
@@ -122,7 +129,7 @@ func TestHold(t *testing.T) {
 			defer cancel()
 			done := make(chan error, 1)
 			go func() {
-				_, _, err := patch(ctx, p, "{}")
+				_, err := patch(ctx, p, "{}")
 				done <- err
 			}()
 			if err := injected.Wait(t.Context(), 1); err != nil {
@@ -199,8 +206,8 @@ func TestStatus(t *testing.T) {
 	t.Parallel()
 	p, _ := start(t)
 	p.Add(Rule{Status: Conflict()})
-	response, body, err := patch(t.Context(), p, "{}")
-	if err != nil || response.Header.Get("Content-Type") != "application/json" || !strings.Contains(body, string(metav1.StatusReasonConflict)) {
-		t.Errorf("got %v %q, %v", response, body, err)
+	got, err := patch(t.Context(), p, "{}")
+	if err != nil || got.header.Get("Content-Type") != "application/json" || !strings.Contains(got.body, string(metav1.StatusReasonConflict)) {
+		t.Errorf("got %v, %v", got, err)
 	}
 }

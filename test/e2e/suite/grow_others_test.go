@@ -19,8 +19,8 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/proxy"
 )
 
-// foreignManifests are a volume of another driver, and a claim for it that says
-// of itself that the scene's driver is to grow it, as anybody can.
+// foreignManifests are a volume of another driver, and a claim for it; whoever
+// has annotated them says that they are the scene's driver's, as anybody can.
 const foreignManifests = `
 apiVersion: storage.k8s.io/v1
 kind: StorageClass
@@ -32,7 +32,9 @@ apiVersion: v1
 kind: PersistentVolume
 metadata:
   name: %[1]s-foreign
-  annotations: {volume.alpha.kubernetes.io/pre-resize-capacity: 512Mi}
+  annotations:
+    volume.alpha.kubernetes.io/pre-resize-capacity: 512Mi
+    pv.kubernetes.io/provisioned-by: %[1]s.example
 spec:
   capacity: {storage: 1Gi}
   accessModes: [ReadWriteOnce]
@@ -56,7 +58,7 @@ spec:
   resources: {requests: {storage: 1Gi}}
 `
 
-// TestGrowForeign (W-C4, W-C5): whatever a claim says, the volume of another
+// TestGrowForeign (W-C4, W-C5): whatever annotations say, the volume of another
 // driver is neither read nor written, and its handle and its Secret don't reach
 // this one.
 func TestGrowForeign(t *testing.T) {
@@ -95,6 +97,44 @@ func TestGrowForeign(t *testing.T) {
 			t.Errorf("the driver was called: %s", call)
 		}
 	}
+}
+
+const byHandManifests = `
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: %[1]s-c}
+spec:
+  capacity: {storage: 1Gi}
+  accessModes: [ReadWriteOnce]
+  storageClassName: %[1]s-sc
+  claimRef: {namespace: %[1]s, name: c}
+  csi: {driver: %[1]s.example, volumeHandle: by-hand}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: c, namespace: %[1]s}
+spec:
+  accessModes: [ReadWriteOnce]
+  storageClassName: %[1]s-sc
+  volumeName: %[1]s-c
+  resources: {requests: {storage: 1Gi}}
+`
+
+// TestGrowByHand: a volume that an administrator has made, for a claim that tells
+// of no driver, grows as others do.
+func TestGrowByHand(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, inController)
+	s.sidecar()
+	s.growingClass("sc", nil)
+	s.apply(fmt.Sprintf(byHandManifests, s.id))
+	s.Cleanup(func() {
+		_ = shared.Client.CoreV1().PersistentVolumes().Delete(context.WithoutCancel(s.ctx), s.id+"-c", metav1.DeleteOptions{})
+	})
+	s.bound("c")
+	s.ask("c", "2Gi")
+	// The driver has no such volume, and says so.
+	s.event(s.id, "c", reasonResizeFailed, "NotFound")
 }
 
 // growsAnother grows a volume, to show that there was time to do what was asked

@@ -235,6 +235,10 @@ func TestGrowBackOff(t *testing.T) {
 				}
 				wait *= 2
 			}
+			// Nor does each attempt tell that it begins (W-P9).
+			if got := s.resizeEvents("c")[reasonResizing]; got != 1 {
+				t.Errorf("%d events tell that the volume is growing", got)
+			}
 		})
 	}
 }

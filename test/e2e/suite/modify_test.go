@@ -166,9 +166,9 @@ func TestModifyInfeasible(t *testing.T) {
 		first, then string
 		calls       []string // the values of iops
 	}{
-		"another":         {silver, gold, []string{"1000", "", "9000"}},
-		"rollback":        {silver, silver, []string{"1000", "", "1000"}},
-		"rolback-to-none": {"", "", []string{""}},
+		"another":          {silver, gold, []string{"1000", "", "9000"}},
+		"rollback":         {silver, silver, []string{"1000", "", "1000"}},
+		"rollback-to-none": {"", "", []string{""}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
