@@ -109,6 +109,15 @@ func Answer(err error) (code, message string, ok bool) {
 	return s.Code().String(), s.Message(), true
 }
 
+// Plain returns an error that prints what the driver says, without the words of
+// gRPC around it, and wraps the driver's.
+func Plain(err error) error { return &plainError{err} }
+
+type plainError struct{ cause error }
+
+func (e *plainError) Error() string { return Message(e.cause) }
+func (e *plainError) Unwrap() error { return e.cause }
+
 // Message returns what an error of the driver says: its code and message,
 // without the words of gRPC around them.
 func Message(err error) string {

@@ -186,7 +186,7 @@ func (c *Controller) delete(ctx context.Context, volume *corev1.PersistentVolume
 		if d.Secret != nil {
 			c.deps.Secrets.Forget(*d.Secret)
 		}
-		return fmt.Errorf("deleting volume %q at CSI driver %q: %s", d.Handle, c.config.Driver, csi.Message(err))
+		return fmt.Errorf("deleting volume %q at CSI driver %q: %w", d.Handle, c.config.Driver, csi.Plain(err))
 	}
 	// The informer may show that it is gone before the calls return.
 	c.deleted.Expect(string(volume.UID))

@@ -1,9 +1,12 @@
 package deletion
 
 import (
+	"errors"
+
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
+	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
 	"github.com/csi-provisioner/csi-provisioner/pkg/names"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/deletion"
 )
@@ -16,6 +19,9 @@ func Wants(driver string, volume *corev1.PersistentVolume) bool {
 
 // failed reports an error on the volume; it is retried after a back-off.
 func (c *Controller) failed(volume *corev1.PersistentVolume, err error) (controller.Result, error) {
+	if errors.Is(err, csi.ErrStopping) {
+		return controller.Result{}, err // nothing that anybody must mend
+	}
 	c.report(volume, err)
 	return controller.Result{WaitFor: []controller.Dependency{DriverBack()}}, err
 }

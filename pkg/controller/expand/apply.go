@@ -171,7 +171,7 @@ func (c *Controller) conclude(ctx context.Context, in expand.Input, plan *expand
 // notGrown writes down what the driver's error says.
 func (c *Controller) notGrown(ctx context.Context, in expand.Input, plan *expand.Plan, err error) (controller.Result, error) {
 	failure := failureOf(err)
-	explained := fmt.Errorf("growing volume %q to %s at CSI driver %q: %w", in.Volume.Name, plan.Target.String(), c.config.Driver, &driverError{err})
+	explained := fmt.Errorf("growing volume %q to %s at CSI driver %q: %w", in.Volume.Name, plan.Target.String(), c.config.Driver, csi.Plain(err))
 	writeErr := c.record(ctx, in, func(in expand.Input) *corev1.PersistentVolumeClaim {
 		return expand.Failed(in, plan, failure, explained)
 	})
@@ -201,9 +201,3 @@ func failureOf(err error) expand.Failure {
 		return expand.Final
 	}
 }
-
-// driverError prints a driver's error without the words of gRPC.
-type driverError struct{ cause error }
-
-func (e *driverError) Error() string { return csi.Message(e.cause) }
-func (e *driverError) Unwrap() error { return e.cause }

@@ -1,12 +1,14 @@
 package expand
 
 import (
+	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
+	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
 	"github.com/csi-provisioner/csi-provisioner/pkg/names"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/expand"
 )
@@ -78,6 +80,9 @@ func state(claim *corev1.PersistentVolumeClaim) corev1.ClaimResourceStatus {
 
 // failed reports an error on the claim; it is retried after a back-off.
 func (c *Controller) failed(in expand.Input, err error) (controller.Result, error) {
+	if errors.Is(err, csi.ErrStopping) {
+		return controller.Result{}, err // nothing that anybody must mend
+	}
 	c.report(in.Claim, err)
 	return controller.Result{WaitFor: []controller.Dependency{DriverBack()}}, err
 }

@@ -89,7 +89,7 @@ func (c *Controller) modified(ctx context.Context, a attempt) (controller.Result
 // notModified stores what an error of the driver means for the claim.
 func (c *Controller) notModified(ctx context.Context, a attempt, err error) (controller.Result, error) {
 	failure, ok := failureOf(err)
-	explained := fmt.Errorf("modifying volume %q to VolumeAttributesClass %q at CSI driver %q: %w", a.input.Volume.Name, a.plan.Target, c.config.Driver, &driverError{err})
+	explained := fmt.Errorf("modifying volume %q to VolumeAttributesClass %q at CSI driver %q: %w", a.input.Volume.Name, a.plan.Target, c.config.Driver, csi.Plain(err))
 	if !ok {
 		// Nothing was asked of the driver, as when the program stops.
 		return controller.Result{WaitFor: c.dependencies(a.plan.Target)}, explained
@@ -137,12 +137,6 @@ func failureOf(err error) (modify.Failure, bool) {
 	}
 	return failure, ok
 }
-
-// driverError prints a driver's error without the words of gRPC.
-type driverError struct{ cause error }
-
-func (e *driverError) Error() string { return csi.Message(e.cause) }
-func (e *driverError) Unwrap() error { return e.cause }
 
 // postpone writes that the class can't be used, and waits for another.
 func (c *Controller) postpone(ctx context.Context, claim *corev1.PersistentVolumeClaim, d modify.Decision) (controller.Result, error) {

@@ -111,7 +111,7 @@ func (c *Controller) notCreated(ctx context.Context, current *attempt, err error
 		// Nobody has to mend that.
 		return controller.Result{}, err
 	}
-	explained := fmt.Errorf("creating volume %q at CSI driver %q: %w", current.plan.Request.GetName(), c.config.Driver.Name, &driverError{err})
+	explained := fmt.Errorf("creating volume %q at CSI driver %q: %w", current.plan.Request.GetName(), c.config.Driver.Name, csi.Plain(err))
 	outcome, elsewhere := csi.Classify(err), current.plan.Reschedule
 	switch {
 	case csi.AlreadyExists(err) && current.fallBack():
@@ -137,12 +137,6 @@ func (c *Controller) notCreated(ctx context.Context, current *attempt, err error
 	}
 	return c.failed(current.claim, explained)
 }
-
-// driverError prints a driver's error without the words of gRPC.
-type driverError struct{ cause error }
-
-func (e *driverError) Error() string { return csi.Message(e.cause) }
-func (e *driverError) Unwrap() error { return e.cause }
 
 // store stores the PersistentVolume of a volume that the driver has made.
 func (c *Controller) store(ctx context.Context, current *attempt) (controller.Result, error) {
@@ -193,7 +187,7 @@ func (c *Controller) remove(ctx context.Context, current *attempt) error {
 	}
 	err = c.deps.Driver.DeleteVolume(ctx, &csipb.DeleteVolumeRequest{VolumeId: current.useless, Secrets: credentials.Reveal()})
 	if err != nil && !csi.NotFound(err) {
-		return fmt.Errorf("deleting the useless volume %q at CSI driver %q: %w", current.useless, c.config.Driver.Name, &driverError{err})
+		return fmt.Errorf("deleting the useless volume %q at CSI driver %q: %w", current.useless, c.config.Driver.Name, csi.Plain(err))
 	}
 	c.attempts.end(current.claim.UID)
 	return nil
