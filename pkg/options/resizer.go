@@ -95,5 +95,8 @@ func ForProgram(program string, args []string) []string {
 			long[i] = "--" + name
 		}
 	}
+	if slices.ContainsFunc(long, func(arg string) bool { return strings.HasPrefix(arg, "--controllers") }) {
+		return long
+	}
 	return append([]string{"--controllers=" + controllerResizer}, long...)
 }

@@ -3,6 +3,7 @@ package sidecar
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -18,7 +19,12 @@ type held struct {
 	term   time.Duration
 	expiry *time.Timer
 	lost   chan struct{}
+	// working tells that work has not ended; until then the lease is kept.
+	working atomic.Bool
 }
+
+// errWorking is why a lease is not given back.
+var errWorking = errors.New("the lease is not given back: what it was taken for has not ended yet")
 
 // hold returns a lock whose lease counts as lost when it has not been renewed for
 // the term.
@@ -37,6 +43,11 @@ func (h *held) Create(ctx context.Context, record resourcelock.LeaderElectionRec
 
 // Update implements resourcelock.Interface.
 func (h *held) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	if record.HolderIdentity == "" && h.working.Load() {
+		// The elector gives a lease back before the work that it has cancelled
+		// has ended. It runs out by itself instead.
+		return errWorking
+	}
 	began := time.Now()
 	return h.extend(began, h.Interface.Update(ctx, record))
 }
@@ -60,7 +71,9 @@ func (h *held) during(ctx context.Context, work func(context.Context) error) err
 		case <-ctx.Done():
 		}
 	}()
+	h.working.Store(true)
 	err := work(ctx)
+	h.working.Store(false)
 	if errors.Is(context.Cause(ctx), errLost) {
 		return errors.Join(errLost, err)
 	}

@@ -63,7 +63,6 @@ type nest struct {
 	*process
 	t      *testing.T
 	client *fake.Clientset
-	ctx    context.Context
 	stop   context.CancelFunc // tells it to stop
 	// ended gets what the work with both leases has come to.
 	ended chan error

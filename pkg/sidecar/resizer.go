@@ -24,6 +24,7 @@ import (
 // resizer grows and modifies volumes.
 type resizer struct {
 	process *process
+	grower  *expand.Controller
 	expand  *controller.Controller[expand.Key]
 	// modifier and modify are nil where volumes are not modified.
 	modifier *modify.Controller
@@ -38,7 +39,7 @@ func (p *process) newResizer(s shared, stop <-chan struct{}) (*resizer, error) {
 	driver := csi.Limit(csi.Timeout(p.driver, z.Timeout), z.Threads, stop)
 	r := &resizer{process: p}
 	pods := kube.NewPods(p.clients.Core, p.clock, func(namespace string) { r.expand.Wake(expand.PodEnded(namespace)) })
-	reconciler := expand.New(expand.Deps{
+	r.grower = expand.New(expand.Deps{
 		Claims:  p.informers.ClaimLister(),
 		Volumes: p.informers.VolumeLister(),
 		Classes: p.informers.ClassLister(),
@@ -62,7 +63,7 @@ func (p *process) newResizer(s shared, stop <-chan struct{}) (*resizer, error) {
 		InfeasibleRetry: z.RetryMax,
 	})
 	var err error
-	if r.expand, err = controller.New(p.queue("expansions", z.Threads, z.RetryStart, z.RetryMax), reconciler); err != nil {
+	if r.expand, err = controller.New(p.queue("expansions", z.Threads, z.RetryStart, z.RetryMax), r.grower); err != nil {
 		return nil, err
 	}
 	if p.informers.Modifications == nil {
@@ -101,7 +102,9 @@ func (r *resizer) subscribe(p *process) error {
 	err := errors.Join(
 		p.informers.Handle(p.informers.Volumes, "volumes to grow", kube.OnChange(func(_, volume *corev1.PersistentVolume) {
 			r.volumeChanged(volume)
-		}, func(*corev1.PersistentVolume) {})),
+		}, func(volume *corev1.PersistentVolume) {
+			r.grower.VolumeGone(volume.UID)
+		})),
 		p.informers.Handle(p.informers.Claims, "claims to grow and modify", kube.OnChange(func(old, claim *corev1.PersistentVolumeClaim) {
 			r.look(old, claim)
 		}, func(claim *corev1.PersistentVolumeClaim) {

@@ -184,6 +184,10 @@ func (c *Controller) notGrown(ctx context.Context, in expand.Input, plan *expand
 		if result, err := c.gate(ctx, in); err != nil {
 			return result, err
 		}
+		// No pod uses it, but it may still be attached.
+		result, err := c.failed(in, explained)
+		result.WaitFor = append(result.WaitFor, PodEnded(in.Claim.Namespace), Detached(in.Volume.Name))
+		return result, err
 	case failure == expand.Infeasible:
 		return c.infeasible(in, explained)
 	}

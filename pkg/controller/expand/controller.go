@@ -129,6 +129,9 @@ func (c *Controller) Reconcile(ctx context.Context, key Key) (controller.Result,
 	return c.apply(ctx, input, expand.Decide(input))
 }
 
+// VolumeGone notes that the informer no longer shows a PersistentVolume.
+func (c *Controller) VolumeGone(uid types.UID) { c.volumes.Forget(uid) }
+
 func (c *Controller) forget(uid types.UID) {
 	c.inUse.clear(uid)
 	c.claims.Forget(uid)

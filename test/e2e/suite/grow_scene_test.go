@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	csipb "github.com/container-storage-interface/spec/lib/go/csi"
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -75,12 +77,34 @@ func (s *scene) volumeOf(claim string) *corev1.PersistentVolume {
 	return volume
 }
 
+// unused is a condition that the controller manager writes soon after a claim is
+// bound, to tell whether pods use it.
+const unused corev1.PersistentVolumeClaimConditionType = "Unused"
+
+// settled waits until nobody but the sidecar writes the claim's status: a real
+// conflict costs another write, and perhaps another call.
+func (s *scene) settled(claim string) {
+	s.Helper()
+	s.untilClaim(claim, "is settled", func(c *corev1.PersistentVolumeClaim) bool {
+		return c.DeletionTimestamp != nil || slices.ContainsFunc(c.Status.Conditions, func(condition corev1.PersistentVolumeClaimCondition) bool {
+			return condition.Type == unused
+		})
+	})
+}
+
 // ask has a claim ask for a size.
 func (s *scene) ask(claim, size string) {
 	s.Helper()
+	s.settled(claim)
 	patch := fmt.Appendf(nil, `{"spec":{"resources":{"requests":{"storage":%q}}}}`, size)
-	_, err := shared.Client.CoreV1().PersistentVolumeClaims(s.id).Patch(s.ctx, claim, types.MergePatchType, patch, metav1.PatchOptions{})
-	s.must(err)
+	s.until("claim "+claim+" may ask for "+size, func() (bool, error) {
+		_, err := shared.Client.CoreV1().PersistentVolumeClaims(s.id).Patch(s.ctx, claim, types.MergePatchType, patch, metav1.PatchOptions{})
+		if apierrors.IsForbidden(err) {
+			// Admission has not seen yet what became of the class, or of the quota.
+			return false, nil
+		}
+		return err == nil, err
+	})
 }
 
 // untilClaim waits until a condition holds for a claim; a failed test shows the

@@ -43,6 +43,7 @@ func (s *scene) attributes(name, driver, key, value string) string {
 // name has a claim name a VolumeAttributesClass; empty for none.
 func (s *scene) name(claim, class string) {
 	s.Helper()
+	s.settled(claim)
 	value := "null"
 	if class != "" {
 		value = fmt.Sprintf("%q", class)
