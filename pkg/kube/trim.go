@@ -22,7 +22,9 @@ func identity(meta metav1.ObjectMeta) metav1.ObjectMeta {
 	}
 }
 
-// trimClaim keeps of other drivers' claims what identifies them.
+// trimClaim keeps of claims that name another driver what identifies them, and how
+// big and modified their volume is and shall be: only the volume says whose it is,
+// and it may have been given to this driver by hand.
 func trimClaim(driver string) func(any) (any, error) {
 	return func(object any) (any, error) {
 		claim, ok := object.(*corev1.PersistentVolumeClaim)
@@ -31,12 +33,25 @@ func trimClaim(driver string) func(any) (any, error) {
 		}
 		claim.ManagedFields = nil
 		if !claimConcerns(claim, driver) {
-			claim.ObjectMeta = identity(claim.ObjectMeta)
-			claim.Spec = corev1.PersistentVolumeClaimSpec{VolumeName: claim.Spec.VolumeName}
-			claim.Status = corev1.PersistentVolumeClaimStatus{}
+			claim.ObjectMeta = growthIdentity(claim.ObjectMeta)
+			claim.Spec = corev1.PersistentVolumeClaimSpec{
+				VolumeName:                claim.Spec.VolumeName,
+				Resources:                 claim.Spec.Resources,
+				VolumeAttributesClassName: claim.Spec.VolumeAttributesClassName,
+			}
 		}
 		return claim, nil
 	}
+}
+
+// growthIdentity returns the metadata that growing a volume goes by.
+func growthIdentity(meta metav1.ObjectMeta) metav1.ObjectMeta {
+	kept := identity(meta)
+	kept.DeletionTimestamp = meta.DeletionTimestamp
+	if value, ok := meta.Annotations[names.NodeExpansionNotRequired]; ok {
+		kept.Annotations = map[string]string{names.NodeExpansionNotRequired: value}
+	}
+	return kept
 }
 
 // claimConcerns tells whether the claim is, or may be, the driver's: one that

@@ -61,8 +61,8 @@ func volume(meta metav1.ObjectMeta, csiDriver string) *corev1.PersistentVolume {
 
 func TestTrimClaim(t *testing.T) {
 	foreign := claim(identified())
-	foreign.Spec = corev1.PersistentVolumeClaimSpec{VolumeName: "pv"}
-	foreign.Status = corev1.PersistentVolumeClaimStatus{}
+	foreign.DeletionTimestamp = described(nil).DeletionTimestamp
+	foreign.Spec.AccessModes = nil
 	of := func(key, driver string) map[string]string { return map[string]string{key: driver} }
 	cases := map[string]struct {
 		annotations map[string]string

@@ -146,7 +146,7 @@ func (r *resizer) look(old, claim *corev1.PersistentVolumeClaim) {
 	if expand.Wants(old, claim) {
 		r.expand.Add(expand.KeyOf(claim))
 	}
-	if r.modify != nil && modify.Wants(r.process.session.Info().Name, old, claim) {
+	if r.modify != nil && modify.Wants(old, claim) {
 		r.modify.Add(modify.KeyOf(claim))
 	}
 }

@@ -69,13 +69,15 @@ func (c *Controller) modified(ctx context.Context, a attempt) (controller.Result
 	if err != nil {
 		return controller.Result{}, err
 	}
-	done := modify.Conclude(input, a.plan)
-	if _, err := c.deps.VolumeWriter.Patch(ctx, input.Volume, done.Volume); err != nil {
-		return c.notStored(input.Claim, fmt.Errorf("storing that volume %q is modified to VolumeAttributesClass %q: %w", input.Volume.Name, a.plan.Target, err))
+	volume := input.Volume.Name
+	if input.Volume, err = c.recordVolume(ctx, input, a.plan); err != nil {
+		return c.notStored(input.Claim, fmt.Errorf("storing that volume %q is modified to VolumeAttributesClass %q: %w", volume, a.plan.Target, err))
 	}
-	claim, err := c.writeClaim(ctx, input.Claim, done.Claim)
+	claim, err := c.recordClaim(ctx, input, func(in modify.Input) *corev1.PersistentVolumeClaim {
+		return modify.Conclude(in, a.plan).Claim
+	})
 	if err != nil {
-		return c.notStored(input.Claim, fmt.Errorf("storing that volume %q is modified to VolumeAttributesClass %q: %w", input.Volume.Name, a.plan.Target, err))
+		return c.notStored(input.Claim, fmt.Errorf("storing that volume %q is modified to VolumeAttributesClass %q: %w", volume, a.plan.Target, err))
 	}
 	c.deps.Events.Normal(claim, names.ReasonVolumeModifySuccessful, fmt.Sprintf(
 		"Modified volume %q to VolumeAttributesClass %q", input.Volume.Name, a.plan.Target))
@@ -99,7 +101,9 @@ func (c *Controller) notModified(ctx context.Context, a attempt, err error) (con
 	if err != nil {
 		return controller.Result{}, err
 	}
-	claim, err := c.writeClaim(ctx, input.Claim, modify.Failed(input, a.plan, failure))
+	claim, err := c.recordClaim(ctx, input, func(in modify.Input) *corev1.PersistentVolumeClaim {
+		return modify.Failed(in, a.plan, failure)
+	})
 	if err != nil {
 		return controller.Result{}, fmt.Errorf("%w; storing that failed, too: %w", explained, err)
 	}
@@ -157,6 +161,42 @@ func (c *Controller) cancel(ctx context.Context, claim *corev1.PersistentVolumeC
 	c.deps.Events.Normal(claim, names.ReasonVolumeModifyCanceled, fmt.Sprintf(
 		"Canceled the modification of volume %q: the claim no longer asks for it", claim.Spec.VolumeName))
 	return controller.Result{}, nil
+}
+
+// maxConflicts is the number of times that the driver's answer is written into a
+// newer object before the driver is asked once more instead.
+const maxConflicts = 5
+
+// recordClaim writes what becomes of the claim after the driver has answered. When
+// the claim has changed meanwhile, it is read and the answer written into what it
+// is now, rather than lost.
+func (c *Controller) recordClaim(ctx context.Context, in modify.Input, become func(modify.Input) *corev1.PersistentVolumeClaim) (*corev1.PersistentVolumeClaim, error) {
+	for conflicts := 0; ; conflicts++ {
+		claim, err := c.writeClaim(ctx, in.Claim, become(in))
+		if !apierrors.IsConflict(err) || conflicts == maxConflicts {
+			return claim, err
+		}
+		current, getErr := c.deps.ClaimStatus.Get(ctx, in.Claim.Namespace, in.Claim.Name)
+		if getErr != nil || current.UID != in.Claim.UID {
+			return nil, err
+		}
+		in.Claim = current
+	}
+}
+
+// recordVolume writes the class into the volume, under the same rules.
+func (c *Controller) recordVolume(ctx context.Context, in modify.Input, plan *modify.Plan) (*corev1.PersistentVolume, error) {
+	for conflicts := 0; ; conflicts++ {
+		volume, err := c.deps.VolumeWriter.Patch(ctx, in.Volume, modify.Conclude(in, plan).Volume)
+		if !apierrors.IsConflict(err) || conflicts == maxConflicts {
+			return volume, err
+		}
+		current, getErr := c.deps.VolumeWriter.Get(ctx, in.Volume.Name)
+		if getErr != nil || current.UID != in.Volume.UID {
+			return nil, err
+		}
+		in.Volume = current
+	}
 }
 
 // writeClaim writes a claim's status and returns the claim as it is stored then.

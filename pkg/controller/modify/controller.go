@@ -57,11 +57,13 @@ type SecretReader interface {
 // error is a conflict. It returns the object as it is stored then, and the first
 // one, without a request, when nothing differs.
 type ClaimStatus interface {
+	Get(ctx context.Context, namespace, name string) (*corev1.PersistentVolumeClaim, error)
 	Patch(ctx context.Context, from, to *corev1.PersistentVolumeClaim) (*corev1.PersistentVolumeClaim, error)
 }
 
 // VolumeWriter writes PersistentVolumes, under the same rules as [ClaimStatus].
 type VolumeWriter interface {
+	Get(ctx context.Context, name string) (*corev1.PersistentVolume, error)
 	Patch(ctx context.Context, from, to *corev1.PersistentVolume) (*corev1.PersistentVolume, error)
 }
 

@@ -30,11 +30,8 @@ func DriverBack() controller.Dependency { return controller.Dependency{Kind: "Dr
 // names another class, is bound, or is being deleted. Changes of its status do
 // not count, as most of them are own writes, and would defeat the back-off. Old
 // is nil for a claim that appears; it counts if there is something to do.
-//
-// Which driver's the volume is, only the volume can say; a claim whose annotation
-// names another provisioner is sorted out all the same.
-func Wants(driver string, old, now *corev1.PersistentVolumeClaim) bool {
-	if foreign(driver, now) || now.Status.Phase != corev1.ClaimBound {
+func Wants(old, now *corev1.PersistentVolumeClaim) bool {
+	if now.Status.Phase != corev1.ClaimBound {
 		return false
 	}
 	if old == nil || old.UID != now.UID || old.Status.Phase != corev1.ClaimBound {
@@ -42,21 +39,6 @@ func Wants(driver string, old, now *corev1.PersistentVolumeClaim) bool {
 	}
 	return !equality.Semantic.DeepEqual(old.Spec.VolumeAttributesClassName, now.Spec.VolumeAttributesClassName) ||
 		(old.DeletionTimestamp == nil) != (now.DeletionTimestamp == nil) && modify.Asks(now)
-}
-
-// foreign tells whether the claim says that another driver has provisioned its
-// volume. Volumes made by hand have claims that say nothing.
-func foreign(driver string, claim *corev1.PersistentVolumeClaim) bool {
-	said := false
-	for _, key := range []string{names.StorageProvisioner, names.StorageProvisionerBeta, names.MigratedTo} {
-		if name, ok := claim.Annotations[key]; ok {
-			if name == driver {
-				return false
-			}
-			said = true
-		}
-	}
-	return said
 }
 
 // ClaimSeen is to be called whenever the informer shows a claim, or that it is

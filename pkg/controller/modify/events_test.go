@@ -42,40 +42,37 @@ func TestWants(t *testing.T) {
 	annotated := func(key, driver string) func(c *claim) {
 		return func(c *claim) { metav1.SetMetaDataAnnotation(&c.ObjectMeta, key, driver) }
 	}
-	const provisioner, beta, migrated = "volume.kubernetes.io/storage-provisioner", "volume.beta.kubernetes.io/storage-provisioner", "pv.kubernetes.io/migrated-to"
+	const provisioner = "volume.kubernetes.io/storage-provisioner"
 	for name, test := range map[string]struct {
 		old, now *claim
 		want     bool
 	}{
-		"appears and asks":                   {nil, with(asks), true},
-		"appears, asks, is ours":             {nil, with(asks, annotated(provisioner, driverName)), true},
-		"appears, asks, is ours by beta":     {nil, with(asks, annotated(beta, driverName)), true},
-		"appears, asks, was in-tree":         {nil, with(asks, annotated(provisioner, "in-tree"), annotated(migrated, driverName)), true},
-		"appears, asks, is another driver's": {nil, with(asks, annotated(provisioner, "other.csi.example")), false},
-		"appears in progress":                {nil, with(asks, has, busy), true},
-		"appears with an old error":          {nil, with(asks, has, failed), true},
-		"appears with what it asks for":      {nil, with(asks, has), false},
-		"appears without a class":            {nil, with(), false},
-		"appears unbound":                    {nil, with(asks, unbound), false},
-		"takes another's place":              {with(asks, has), with(asks, another), true},
-		"becomes bound":                      {with(asks, unbound), with(asks), true},
-		"becomes bound with its class":       {with(asks, unbound), with(asks, has), false},
-		"names a class":                      {with(), with(asks), true},
-		"names another":                      {with(asks, has), with(asksElse, has), true},
-		"goes back":                          {with(asksElse, has, busy), with(asks, has, busy), true},
-		"names none any more":                {with(asks, busy), with(busy), true},
-		"names another, is unbound":          {with(asks, unbound), with(asksElse, unbound), false},
-		"names another, another driver's":    {with(asks), with(asksElse, annotated(beta, "other.csi.example")), false},
-		"is deleted":                         {with(asks, busy), with(asks, busy, going), true},
-		"is deleted, with nothing to do":     {with(asks, has), with(asks, has, going), false},
-		"own write: begins":                  {with(asks), with(asks, busy), false},
-		"own write: fails":                   {with(asks, busy), with(asks, busy, failed), false},
-		"own write: ends":                    {with(asks, busy), with(asks, has), false},
-		"somebody's write":                   {with(asks), with(asks, labeled), false},
-		"nobody's write":                     {with(asks, busy), with(asks, busy), false},
+		"appears and asks": {nil, with(asks), true},
+		// Its volume may have been given to this driver by hand.
+		"appears, asks, names another driver": {nil, with(asks, annotated(provisioner, "other.csi.example")), true},
+		"appears in progress":                 {nil, with(asks, has, busy), true},
+		"appears with an old error":           {nil, with(asks, has, failed), true},
+		"appears with what it asks for":       {nil, with(asks, has), false},
+		"appears without a class":             {nil, with(), false},
+		"appears unbound":                     {nil, with(asks, unbound), false},
+		"takes another's place":               {with(asks, has), with(asks, another), true},
+		"becomes bound":                       {with(asks, unbound), with(asks), true},
+		"becomes bound with its class":        {with(asks, unbound), with(asks, has), false},
+		"names a class":                       {with(), with(asks), true},
+		"names another":                       {with(asks, has), with(asksElse, has), true},
+		"goes back":                           {with(asksElse, has, busy), with(asks, has, busy), true},
+		"names none any more":                 {with(asks, busy), with(busy), true},
+		"names another, is unbound":           {with(asks, unbound), with(asksElse, unbound), false},
+		"is deleted":                          {with(asks, busy), with(asks, busy, going), true},
+		"is deleted, with nothing to do":      {with(asks, has), with(asks, has, going), false},
+		"own write: begins":                   {with(asks), with(asks, busy), false},
+		"own write: fails":                    {with(asks, busy), with(asks, busy, failed), false},
+		"own write: ends":                     {with(asks, busy), with(asks, has), false},
+		"somebody's write":                    {with(asks), with(asks, labeled), false},
+		"nobody's write":                      {with(asks, busy), with(asks, busy), false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := modify.Wants(driverName, test.old, test.now); got != test.want {
+			if got := modify.Wants(test.old, test.now); got != test.want {
 				t.Errorf("wanted: %t, want %t", got, test.want)
 			}
 		})
@@ -95,7 +92,7 @@ func engine(t *testing.T, test func(r *rig, queue *controller.Controller[modify.
 			t.Fatal(err)
 		}
 		r.seen = func(old, now *corev1.PersistentVolumeClaim) {
-			if modify.Wants(driverName, old, now) {
+			if modify.Wants(old, now) {
 				queue.Add(modify.KeyOf(now))
 			}
 		}

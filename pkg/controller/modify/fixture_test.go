@@ -227,6 +227,15 @@ func stored[T any](t testing.TB, object *T) *T {
 
 type claimPort struct{ *rig }
 
+func (p claimPort) Get(context.Context, string, string) (*corev1.PersistentVolumeClaim, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.claim == nil {
+		return nil, apierrors.NewNotFound(schema.GroupResource{Resource: "persistentvolumeclaims"}, "data")
+	}
+	return stored(p.t, p.claim), nil
+}
+
 func (p claimPort) Patch(_ context.Context, from, to *corev1.PersistentVolumeClaim) (*corev1.PersistentVolumeClaim, error) {
 	if equality.Semantic.DeepEqual(from, to) {
 		p.t.Error("a patch of nothing")
@@ -256,6 +265,15 @@ func (p claimPort) Patch(_ context.Context, from, to *corev1.PersistentVolumeCla
 }
 
 type volumePort struct{ *rig }
+
+func (p volumePort) Get(context.Context, string) (*corev1.PersistentVolume, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.volume == nil {
+		return nil, apierrors.NewNotFound(schema.GroupResource{Resource: "persistentvolumes"}, "pv")
+	}
+	return stored(p.t, p.volume), nil
+}
 
 func (p volumePort) Patch(_ context.Context, from, to *corev1.PersistentVolume) (*corev1.PersistentVolume, error) {
 	if equality.Semantic.DeepEqual(from, to) {

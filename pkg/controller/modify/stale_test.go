@@ -150,6 +150,10 @@ func TestNothingIsRemembered(t *testing.T) {
 // deaf finds that nothing differs.
 type deaf struct{}
 
+func (deaf) Get(context.Context, string, string) (*corev1.PersistentVolumeClaim, error) {
+	return nil, errors.New("nobody asks")
+}
+
 func (deaf) Patch(_ context.Context, from, _ *corev1.PersistentVolumeClaim) (*corev1.PersistentVolumeClaim, error) {
 	return from, nil
 }

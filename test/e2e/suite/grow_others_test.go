@@ -112,7 +112,7 @@ spec:
 ---
 apiVersion: v1
 kind: PersistentVolumeClaim
-metadata: {name: c, namespace: %[1]s}
+metadata: {name: c, namespace: %[1]s, annotations: {%[2]q: %[3]q}}
 spec:
   accessModes: [ReadWriteOnce]
   storageClassName: %[1]s-sc
@@ -121,13 +121,26 @@ spec:
 `
 
 // TestGrowByHand: a volume that an administrator has made, for a claim that tells
-// of no driver, grows as others do.
+// of no driver, or of the one that had the volume before, grows as others do.
 func TestGrowByHand(t *testing.T) {
 	t.Parallel()
+	for name, annotation := range map[string]string{
+		"no driver":      "note",
+		"another driver": "volume.kubernetes.io/storage-provisioner",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			growByHand(t, annotation)
+		})
+	}
+}
+
+func growByHand(t *testing.T, annotation string) {
+	t.Helper()
 	s := newScene(t, inController)
 	s.sidecar()
 	s.growingClass("sc", nil)
-	s.apply(fmt.Sprintf(byHandManifests, s.id))
+	s.apply(fmt.Sprintf(byHandManifests, s.id, annotation, "old.example"))
 	s.Cleanup(func() {
 		_ = shared.Client.CoreV1().PersistentVolumes().Delete(context.WithoutCancel(s.ctx), s.id+"-c", metav1.DeleteOptions{})
 	})
