@@ -41,7 +41,7 @@ unit: ## Unit tests with the race detector; needs no root.
 .PHONY: e2e
 e2e: programs ## End-to-end tests on a real cluster; with a kubelet and real volumes as root.
 	$(call step,End-to-end tests)
-	cd test/e2e && go test -count=1 -p 1 -timeout $(E2E_TIMEOUT) $$(cd test/e2e && go list ./... | grep -v /suite)
+	cd test/e2e && go test -count=1 -p 1 -timeout $(E2E_TIMEOUT) $$(go list ./... | grep -v /suite)
 	cd test/e2e && go test -count=1 -parallel 8 -timeout $(E2E_TIMEOUT) ./suite
 
 .PHONY: cluster
