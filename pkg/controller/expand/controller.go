@@ -36,6 +36,7 @@ type Deps struct {
 	Secrets SecretReader
 	Status  ClaimStatus
 	Store   VolumeStore
+	InTree  InTree
 	Pods    Pods
 	Events  EventSender
 
@@ -64,6 +65,12 @@ type ClaimStatus interface {
 type VolumeStore interface {
 	Get(ctx context.Context, name string) (*corev1.PersistentVolume, error)
 	Patch(ctx context.Context, from, to *corev1.PersistentVolume) (*corev1.PersistentVolume, error)
+}
+
+// InTree shows in-tree volumes that are migrated to the driver as its own; see
+// [kube.InTree].
+type InTree interface {
+	AsCSI(ctx context.Context, volume *corev1.PersistentVolume) (*corev1.PersistentVolume, error)
 }
 
 // Pods tells which pods use a claim; see [kube.Pods].
@@ -122,7 +129,7 @@ func (c *Controller) Reconcile(ctx context.Context, key Key) (controller.Result,
 		c.forget(key.UID)
 		return controller.Result{}, nil
 	}
-	input, err := c.gather(claim)
+	input, err := c.gather(ctx, claim)
 	if err != nil {
 		return controller.Result{}, err
 	}

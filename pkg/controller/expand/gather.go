@@ -1,6 +1,7 @@
 package expand
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -23,7 +24,7 @@ func (c *Controller) claim(key Key) (*corev1.PersistentVolumeClaim, error) {
 }
 
 // gather collects what the planner needs to know. Everything comes from caches.
-func (c *Controller) gather(claim *corev1.PersistentVolumeClaim) (expand.Input, error) {
+func (c *Controller) gather(ctx context.Context, claim *corev1.PersistentVolumeClaim) (expand.Input, error) {
 	now := c.deps.Clock.Now()
 	input := expand.Input{
 		Claim:        claim,
@@ -43,7 +44,9 @@ func (c *Controller) gather(claim *corev1.PersistentVolumeClaim) (expand.Input, 
 	if err != nil {
 		return expand.Input{}, fmt.Errorf("reading PersistentVolume %q: %w", claim.Spec.VolumeName, err)
 	}
-	input.Volume = c.volumes.Newest(volume)
+	if input.Volume, err = c.deps.InTree.AsCSI(ctx, c.volumes.Newest(volume)); err != nil {
+		return expand.Input{}, err
+	}
 	input.Class, err = c.class(volume.Spec.StorageClassName)
 	return input, err
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller/expand"
+	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 	"github.com/csi-provisioner/csi-provisioner/pkg/names"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/capability"
 	plan "github.com/csi-provisioner/csi-provisioner/pkg/plan/expand"
@@ -88,7 +89,7 @@ func newWorld(t *testing.T) *world {
 		Volumes: corelisters.NewPersistentVolumeLister(w.shownVolumes),
 		Classes: storagelisters.NewStorageClassLister(w.shownClasses),
 		Driver:  driver{w}, Secrets: vault{w}, Status: claimStatus{w}, Store: volumeStore{w},
-		Pods: pods{w}, Events: eventSender{w},
+		InTree: kube.NewInTree(driverName), Pods: pods{w}, Events: eventSender{w},
 		Locks: &w.locks, Clock: w.clock,
 	}
 	return w
@@ -255,7 +256,7 @@ func describeVolume(v *corev1.PersistentVolume) string {
 	if before, ok := v.Annotations[names.PreResizeCapacity]; ok {
 		line += " was " + before
 	}
-	if v.Spec.CSI.ControllerExpandSecretRef == nil {
+	if v.Spec.CSI != nil && v.Spec.CSI.ControllerExpandSecretRef == nil {
 		line += " without secret"
 	}
 	return line

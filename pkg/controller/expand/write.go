@@ -2,6 +2,7 @@ package expand
 
 import (
 	"context"
+	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -44,24 +45,32 @@ func (c *Controller) patchClaim(ctx context.Context, from, to *corev1.Persistent
 	return written, nil
 }
 
-// patchVolume writes what differs between from and to. What others have changed
+// patchVolume writes what differs between from and to into the volume as it is
+// stored, which for a migrated one is in its in-tree form. What others have changed
 // meanwhile does not matter to it, so a conflict only needs another try.
 func (c *Controller) patchVolume(ctx context.Context, from, to *corev1.PersistentVolume) (*corev1.PersistentVolume, error) {
+	stored, err := c.deps.Volumes.Get(from.Name)
+	if err != nil {
+		return from, err
+	}
+	stored = c.volumes.Newest(stored)
 	for conflicts := 0; ; conflicts++ {
-		written, err := c.deps.Store.Patch(ctx, from, to)
-		if err == nil && written != from {
+		if stored.UID != from.UID {
+			return from, fmt.Errorf("PersistentVolume %q has been replaced", from.Name)
+		}
+		written, err := c.deps.Store.Patch(ctx, stored, rebased(from, to, stored))
+		switch {
+		case err == nil && written == stored:
+			return from, nil
+		case err == nil:
 			c.volumes.Remember(written)
-		}
-		if !apierrors.IsConflict(err) || conflicts == maxConflicts {
-			return written, err
-		}
-		current, getErr := c.deps.Store.Get(ctx, from.Name)
-		if getErr != nil || current.UID != from.UID {
+			return c.deps.InTree.AsCSI(ctx, written)
+		case !apierrors.IsConflict(err) || conflicts == maxConflicts:
 			return from, err
 		}
-		// The same difference, against the volume as it is now.
-		to = rebased(from, to, current)
-		from = current
+		if stored, err = c.deps.Store.Get(ctx, from.Name); err != nil {
+			return from, err
+		}
 	}
 }
 

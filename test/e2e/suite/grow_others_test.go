@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -302,5 +303,51 @@ func TestBothLeases(t *testing.T) {
 	s.leaseHolder(s.resizerLease(), "sidecar-"+s.id)
 	if _, call := s.created(0); call.Started.Before(freed) {
 		t.Errorf("CreateVolume was called %s before the lease was free", freed.Sub(call.Started))
+	}
+}
+
+const migratedManifests = `
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: %[1]s-c, annotations: {"pv.kubernetes.io/migrated-to": %[2]s}}
+spec:
+  capacity: {storage: 1Gi}
+  accessModes: [ReadWriteOnce]
+  storageClassName: %[1]s-sc
+  claimRef: {namespace: %[1]s, name: c}
+  gcePersistentDisk: {pdName: old-disk}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: c, namespace: %[1]s}
+spec:
+  accessModes: [ReadWriteOnce]
+  storageClassName: %[1]s-sc
+  volumeName: %[1]s-c
+  resources: {requests: {storage: 1Gi}}
+`
+
+// TestGrowMigrated: a volume of an in-tree plugin is grown by the driver that has
+// taken the plugin's place, which knows it by a handle of its own.
+func TestGrowMigrated(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, inController)
+	const driver = "pd.csi.storage.gke.io"
+	var err error
+	s.driver, err = shared.StartDriver(s.ctx, s.id+"-pd", driver, "--backend=directory", inController)
+	s.must(err)
+	t.Cleanup(func() { _ = s.driver.Process().Kill() })
+	s.sidecar()
+	s.growingClass("sc", nil)
+	s.apply(fmt.Sprintf(migratedManifests, s.id, driver))
+	s.Cleanup(func() {
+		_ = shared.Client.CoreV1().PersistentVolumes().Delete(context.WithoutCancel(s.ctx), s.id+"-c", metav1.DeleteOptions{})
+	})
+	s.bound("c")
+	s.ask("c", "2Gi")
+	// The driver has no such volume, and says so.
+	s.event(s.id, "c", reasonResizeFailed, "NotFound")
+	if call := s.calls("ControllerExpandVolume", 1)[0]; !strings.Contains(call.VolumeID, "disks/old-disk") {
+		t.Errorf("the driver was asked for %q", call.VolumeID)
 	}
 }
