@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
@@ -77,6 +78,8 @@ func (c *Cluster) addCSINodeDriver(ctx context.Context, node string, entry stora
 	if err != nil {
 		return err
 	}
+	// A driver that registers again takes its own place.
+	object.Spec.Drivers = slices.DeleteFunc(object.Spec.Drivers, func(d storagev1.CSINodeDriver) bool { return d.Name == entry.Name })
 	object.Spec.Drivers = append(object.Spec.Drivers, entry)
 	_, err = csiNodes.Update(ctx, object, metav1.UpdateOptions{})
 	return err
