@@ -140,7 +140,6 @@ func (c *Controller) notCreated(ctx context.Context, current *attempt, err error
 
 // store stores the PersistentVolume of a volume that the driver has made.
 func (c *Controller) store(ctx context.Context, current *attempt) (controller.Result, error) {
-	current.storing = true
 	// The informer may show the volume before the call returns.
 	c.stored.Expect(current.made.Name)
 	err := c.deps.Store.Store(ctx, current.made)
@@ -171,7 +170,7 @@ func (c *Controller) succeeded(current *attempt) {
 
 // discard deletes a volume that is of no use, and reports why it is.
 func (c *Controller) discard(ctx context.Context, current *attempt, handle string, why error) (controller.Result, error) {
-	current.made, current.storing, current.ambiguous = nil, false, false
+	current.made, current.ambiguous = nil, false
 	current.useless = handle
 	if err := c.remove(ctx, current); err != nil {
 		why = fmt.Errorf("%w; %w", why, err)
@@ -198,12 +197,10 @@ func (c *Controller) abandon(ctx context.Context, current *attempt) (controller.
 	logger := klog.FromContext(ctx).WithValues("volume", current.plan.Volume.Name)
 	current.undone = true
 	switch {
-	case current.storing:
+	case current.made != nil:
 		// It may be stored, so it must be: then it is released, and deleted as
 		// its policy says.
 		return c.store(ctx, current)
-	case current.made != nil:
-		current.useless = current.made.Spec.CSI.VolumeHandle
 	case current.useless == "":
 		logger.Info("Finishing the creation of a volume whose claim has gone")
 		response, err := c.create(ctx, current)

@@ -22,12 +22,11 @@ type attempt struct {
 	// previous are the different plans that this one has replaced: each of them
 	// may have made the volume, if there is one.
 	previous []*provision.Plan
-	// made is the PersistentVolume to store.
+	// made is the PersistentVolume to store; it may be stored already, as it is
+	// sent as soon as it is made.
 	made *corev1.PersistentVolume
 	// started is when the call began that made it.
 	started time.Time
-	// storing tells that made may be stored already.
-	storing bool
 	// useless is the handle of a volume to delete.
 	useless string
 	// undone tells that the claim no longer wants the volume.
