@@ -87,6 +87,16 @@ func NewClients(config *rest.Config, limits Limits, leaseTimeout time.Duration) 
 	return &clients, nil
 }
 
+// NewClient returns one more client, with limits of its own. The argument is not
+// changed.
+func NewClient(config *rest.Config, limits Limits) (kubernetes.Interface, error) {
+	client, err := kubernetes.NewForConfig(limited(config, limits))
+	if err != nil {
+		return nil, fmt.Errorf("making a client for the API server: %w", err)
+	}
+	return client, nil
+}
+
 func limited(config *rest.Config, limits Limits) *rest.Config {
 	config = rest.CopyConfig(config)
 	config.AcceptContentTypes = protobuf

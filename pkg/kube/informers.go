@@ -32,9 +32,11 @@ type Informers struct {
 	// MODIFY_VOLUME, and where the API server does not have them.
 	Modifications cache.SharedIndexInformer
 	// Nodes (metadata only) and Registrations (CSINodes) are nil for a driver
-	// without topology.
+	// without topology whose capacity is not published.
 	Nodes         cache.SharedIndexInformer
 	Registrations cache.SharedIndexInformer
+	// Capacities are CSIStorageCapacity objects; nil where they are not published.
+	Capacities cache.SharedIndexInformer
 
 	core     informers.SharedInformerFactory
 	metadata metadatainformer.SharedInformerFactory
@@ -55,6 +57,9 @@ type Driver struct {
 	Classes bool
 	// Modifications is false where VolumeAttributesClasses are not needed.
 	Modifications bool
+	// Capacity says which CSIStorageCapacity objects are needed, and asks for nodes
+	// and registrations, too; nil for none.
+	Capacity *CapacityScope
 }
 
 // noResync: the handlers see each change once. What must be looked at again
@@ -93,7 +98,11 @@ func NewInformers(clients *Clients, driver Driver) (*Informers, error) {
 			return nil, fmt.Errorf("indexing VolumeAttachments: %w", err)
 		}
 	}
-	if driver.Topology && driver.Capabilities.Topology {
+	if driver.Capacity != nil {
+		i.Capacities = driver.Capacity.capacities(core)
+		transforms[i.Capacities] = trimCapacity
+	}
+	if driver.Topology && driver.Capabilities.Topology || driver.Capacity != nil {
 		i.Nodes = meta.ForResource(schema.GroupVersionResource{Version: "v1", Resource: "nodes"}).Informer()
 		i.Registrations = core.Storage().V1().CSINodes().Informer()
 		transforms[i.Nodes] = trimNode
@@ -112,6 +121,7 @@ func (i *Informers) expectAll() {
 	for name, informer := range map[string]cache.SharedIndexInformer{
 		"PersistentVolumeClaims": i.Claims, "PersistentVolumes": i.Volumes, "StorageClasses": i.Classes,
 		"VolumeAttributesClasses": i.Modifications, "VolumeAttachments": i.Attachments, "Nodes": i.Nodes, "CSINodes": i.Registrations,
+		"CSIStorageCapacities": i.Capacities,
 	} {
 		if informer != nil {
 			i.settled[name] = informer.HasSynced
@@ -257,17 +267,9 @@ func (i *Informers) FeedTopology(index *topology.Index, driver string, changed f
 		return err
 	}
 	return i.Handle(i.Registrations, "topology keys", onEach(func(node *storagev1.CSINode) {
-		tell(index.SetRegistration(node.Name, topologyKeys(node, driver)))
+		keys, _ := registrationOf(node, driver)
+		tell(index.SetRegistration(node.Name, keys))
 	}, func(node *storagev1.CSINode) {
 		tell(index.DeleteRegistration(node.Name))
 	}))
-}
-
-func topologyKeys(node *storagev1.CSINode, driver string) []string {
-	for _, entry := range node.Spec.Drivers {
-		if entry.Name == driver {
-			return entry.TopologyKeys
-		}
-	}
-	return nil
 }

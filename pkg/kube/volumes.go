@@ -53,9 +53,19 @@ func (v *Volumes) Store(ctx context.Context, volume *corev1.PersistentVolume) er
 	case apierrors.IsAlreadyExists(err):
 		return v.compare(ctx, volume)
 	case apierrors.IsInvalid(err), apierrors.IsRequestEntityTooLargeError(err), apierrors.IsBadRequest(err):
-		return fmt.Errorf("storing PersistentVolume %q: %w: %w", volume.Name, ErrRefused, err)
+		return v.refused(ctx, volume, err)
 	}
 	return fmt.Errorf("storing PersistentVolume %q: %w", volume.Name, err)
+}
+
+// refused looks whether the volume is there all the same: what the API server
+// refuses now, it may have taken before.
+func (v *Volumes) refused(ctx context.Context, volume *corev1.PersistentVolume, why error) error {
+	err := v.compare(ctx, volume)
+	if !apierrors.IsNotFound(err) {
+		return err
+	}
+	return fmt.Errorf("storing PersistentVolume %q: %w: %w", volume.Name, ErrRefused, why)
 }
 
 func (v *Volumes) compare(ctx context.Context, volume *corev1.PersistentVolume) error {

@@ -2,6 +2,7 @@ package metrics_test
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -36,10 +37,24 @@ func peers() map[string]string {
 		"workqueue_longest_running_processor_seconds":                 `gauge {name="claims"}`,
 		"workqueue_retries_total":                                     `counter {name="claims"}`,
 		"leader_election_master_status":                               `gauge {name="driver-example"}`,
+		"csistoragecapacities_desired_goal":                           `gauge `,
+		"csistoragecapacities_desired_current":                        `gauge `,
+		"csistoragecapacities_obsolete":                               `gauge `,
 		"promhttp_metric_handler_requests_total":                      `counter {code="200"}`,
 		"promhttp_metric_handler_requests_in_flight":                  `gauge `,
 		"process_start_time_seconds":                                  `gauge `,
 		"go_goroutines":                                               `gauge `,
+	}
+}
+
+// own are the names of metrics of what the peer does not do.
+func own() map[string]string {
+	return map[string]string{
+		"csi_provisioner_journal_enabled":               `gauge `,
+		"csi_provisioner_journal_commits_total":         `counter {result="ok"}`,
+		"csi_provisioner_journal_commit_intents":        `histogram {le="1"}`,
+		"csi_provisioner_journal_intents":               `gauge {state="creating"}`,
+		"csi_provisioner_journal_oldest_intent_seconds": `gauge `,
 	}
 }
 
@@ -52,7 +67,12 @@ func used() *metrics.Set {
 	set.Volumes.DeleteFailed("fast")
 	set.Calls.SetDriverName("driver.example")
 	set.Calls.RecordMetrics("/csi.v1.Controller/CreateVolume", status.Error(codes.Internal, "no"), time.Second)
+	set.Journal.SetEnabled(true)
+	set.Journal.Committed(3, nil)
+	set.Journal.Committed(1, errors.New("t0p-Secret"))
+	set.Journal.Watch([]string{"creating"}, func(string) int { return 7 }, func() time.Duration { return 3 * time.Second })
 	set.Leading.WithLabelValues("driver-example").Set(1)
+	set.WatchCapacities(func() metrics.Capacities { return metrics.Capacities{Goal: 3, Current: 2, Obsolete: 1} })
 	queue := workqueue.NewTypedRateLimitingQueueWithConfig(workqueue.DefaultTypedControllerRateLimiter[string](),
 		workqueue.TypedRateLimitingQueueConfig[string]{Name: "claims", MetricsProvider: set.Queues})
 	queue.Add("key")
@@ -76,7 +96,9 @@ func TestNamesAreThoseOfThePeer(t *testing.T) {
 	handler := used().Handler()
 	scrape(t, handler) // which counts itself
 	text := scrape(t, handler)
-	for name, want := range peers() {
+	all := peers()
+	maps.Copy(all, own())
+	for name, want := range all {
 		kind, labels, _ := strings.Cut(want, " ")
 		if !strings.Contains(text, "# TYPE "+name+" "+kind+"\n") {
 			t.Errorf("there is no %s %s", kind, name)
@@ -99,7 +121,8 @@ func TestThereAreNoOtherNames(t *testing.T) {
 	text := scrape(t, used().Handler())
 	for _, match := range regexp.MustCompile(`(?m)^# TYPE (\S+)`).FindAllStringSubmatch(text, -1) {
 		name := match[1]
-		if _, known := peers()[name]; !known && !strings.HasPrefix(name, "go_") && !strings.HasPrefix(name, "process_") {
+		_, ours := own()[name]
+		if _, known := peers()[name]; !known && !ours && !strings.HasPrefix(name, "go_") && !strings.HasPrefix(name, "process_") {
 			t.Errorf("there is a metric %s that the peer has not", name)
 		}
 	}
@@ -112,6 +135,11 @@ func TestValues(t *testing.T) {
 		`controller_persistentvolumeclaim_provision_duration_seconds_sum{class="fast",source="VolumeSnapshot"} 1`,
 		`controller_persistentvolumeclaim_provision_failed_total{class="fast",source=""} 1`,
 		`controller_persistentvolume_delete_total{class="fast"} 1`,
+		`csi_provisioner_journal_enabled 1`,
+		`csi_provisioner_journal_commits_total{result="failed"} 1`,
+		`csi_provisioner_journal_commit_intents_sum 3`,
+		`csi_provisioner_journal_intents{state="creating"} 7`,
+		`csi_provisioner_journal_oldest_intent_seconds 3`,
 		`controller_persistentvolume_delete_duration_seconds_sum{class="fast"} 1`,
 		`controller_persistentvolume_delete_failed_total{class="fast"} 1`,
 		`csi_sidecar_operations_seconds_count{driver_name="driver.example",grpc_status_code="Internal",method_name="/csi.v1.Controller/CreateVolume"} 1`,
@@ -119,6 +147,9 @@ func TestValues(t *testing.T) {
 		`workqueue_depth{name="claims"} 0`,
 		`workqueue_work_duration_seconds_count{name="claims"} 1`,
 		`leader_election_master_status{name="driver-example"} 1`,
+		`csistoragecapacities_desired_goal 3`,
+		`csistoragecapacities_desired_current 2`,
+		`csistoragecapacities_obsolete 1`,
 	} {
 		if !slices.Contains(strings.Split(text, "\n"), want) {
 			t.Errorf("there is no line %s", want)
@@ -140,7 +171,7 @@ func TestSetsAreIndependent(t *testing.T) {
 	// Of one set, too, there may be two handlers.
 	scrape(t, one.Handler())
 	scrape(t, one.Handler())
-	if text := scrape(t, other.Handler()); strings.Contains(text, `class="fast"`) || strings.Contains(text, `name="claims"`) {
+	if text := scrape(t, other.Handler()); strings.Contains(text, "csistoragecapacities") || strings.Contains(text, `class="fast"`) || strings.Contains(text, `name="claims"`) {
 		t.Errorf("what one set has counted, the other shows")
 	}
 }

@@ -17,6 +17,8 @@ type Set struct {
 	// Volumes counts what became of claims and volumes:
 	// controller_persistentvolumeclaim_provision_total and the like.
 	Volumes *Volumes
+	// Journal measures the journal of volumes in creation.
+	Journal *Journal
 	// Queues measures the controllers' queues: workqueue_depth and the like.
 	Queues *Queues
 	// Leading is 1 for the lease that this process holds, by its name:
@@ -43,6 +45,7 @@ func New() *Set {
 		// The process collector reports the start time already.
 		Calls:    csimetrics.NewCSIMetricsManagerWithOptions("", csimetrics.WithSubsystem(csimetrics.SubsystemSidecar), csimetrics.WithProcessStartTime(false)),
 		Volumes:  newVolumes(registry),
+		Journal:  newJournal(registry),
 		Queues:   newQueues(registry),
 		Leading:  leading,
 		registry: registry,

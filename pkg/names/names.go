@@ -132,3 +132,15 @@ const (
 	// can't be made.
 	ReasonVolumeModifyFailed = "VolumeModifyFailed"
 )
+
+// The journal of volumes in creation: ConfigMaps in the sidecar's namespace.
+const (
+	// JournalPrefix begins their names.
+	JournalPrefix = "csi-provisioner-journal-"
+	// JournalLabel is their label; its value is the driver's name.
+	JournalLabel = "csi-provisioner/journal"
+
+	// ReasonJournalUnavailable, Warning, on the sidecar's own pod: volumes can't
+	// be recorded before they are created.
+	ReasonJournalUnavailable = "JournalUnavailable"
+)

@@ -16,6 +16,8 @@ type Config struct {
 	CSI            CSI
 	Kube           Kube
 	Volumes        Volumes
+	Journal        Journal
+	Capacity       Capacity
 	Resizer        Resizer
 	Work           Work
 	LeaderElection LeaderElection

@@ -19,6 +19,7 @@ type raw struct {
 	threads        uint
 	qps            float64
 	metricsAddress string
+	capacity       rawCapacity
 	controllers    []string
 	workers        int
 	gates          gates
@@ -34,6 +35,8 @@ func flagSet(c *Config, r *raw) *pflag.FlagSet {
 	addControllers(fs, r)
 	addConnections(fs, c, r)
 	addVolumes(fs, c)
+	addJournal(fs, c)
+	addCapacity(fs, c, &r.capacity)
 	addWork(fs, c, r)
 	addResizer(fs, c, r)
 	addLeaderElection(fs, c, r)

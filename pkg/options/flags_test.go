@@ -27,6 +27,13 @@ func peers() map[string]string {
 		"default-fstype":              "",
 		"controller-publish-readonly": "false",
 		"feature-gates":               "",
+
+		"enable-capacity":                "false",
+		"capacity-for-immediate-binding": "false",
+		"capacity-poll-interval":         "1m0s",
+		"capacity-ownerref-level":        "1",
+		"capacity-threads":               "1",
+		"kube-api-capacity-burst":        "5",
 		// of external-resizer
 		"workers":                   "10",
 		"resync-period":             "10m0s",
@@ -63,7 +70,9 @@ func peers() map[string]string {
 func own() map[string]string {
 	return map[string]string{
 		"kube-api-qps":                 "0", // 5 in the peers
+		"kube-api-capacity-qps":        "0", // 1 in the peer
 		"controllers":                  "[provisioner,resizer]",
+		"provisioning-journal":         "auto",
 		"backfill-expand-secrets":      "false",
 		"resizer-timeout":              "0s",
 		"resizer-retry-interval-start": "0s",

@@ -72,6 +72,8 @@ func settle(c *Config, r raw, environment func(string) string) error {
 		RecoverVolumeExpansionFailure: r.gates.on(gateRecover),
 		VolumeAttributesClass:         r.gates.on(gateModify),
 	}
+	settleJournal(c, environment)
+	settleCapacity(c, r.capacity, environment)
 	return settleResizer(c, r)
 }
 
@@ -112,7 +114,9 @@ func validate(c Config) error {
 	if n := c.Volumes.NameUUIDLength; n != -1 && (n < minUUIDLength || n > maxUUIDLength) {
 		wrong("volume-name-uuid-length", n, fmt.Sprintf("must be -1, or from %d to %d: shorter names would soon be the same for two claims", minUUIDLength, maxUUIDLength))
 	}
+	errs = append(errs, validateJournal(c.Journal)...)
 	errs = append(errs, validateResizer(c.Resizer)...)
+	errs = append(errs, validateCapacity(c)...)
 	if c.Kube.QPS < 0 {
 		wrong("kube-api-qps", c.Kube.QPS, "must not be negative; 0 is no limit")
 	}

@@ -30,6 +30,8 @@ func TestDefaultConfig(t *testing.T) {
 		CSI:         CSI{Address: "/run/csi/socket", Timeout: 10 * time.Second},
 		Kube:        Kube{Burst: 10},
 		Volumes:     Volumes{NamePrefix: "pvc", NameUUIDLength: -1, ImmediateTopology: true},
+		Journal:     Journal{Mode: "auto"},
+		Capacity:    Capacity{PollInterval: time.Minute, OwnerLevel: 1, Threads: 1, Burst: 5},
 		Resizer: Resizer{
 			Threads: 10, Timeout: 10 * time.Second, RetryStart: time.Second, RetryMax: 5 * time.Minute,
 			Resync: 10 * time.Minute, HandleInUse: true,
@@ -54,6 +56,9 @@ func TestEveryFlagIsUsed(t *testing.T) {
 		"--worker-threads=3", "--retry-interval-start=2s", "--retry-interval-max=3s",
 		"--leader-election", "--leader-election-namespace=ns", "--leader-election-lease-duration=30s",
 		"--leader-election-renew-deadline=20s", "--leader-election-retry-period=10s",
+		"--provisioning-journal=required",
+		"--capacity-for-immediate-binding", "--capacity-poll-interval=7s", "--capacity-ownerref-level=2", "--capacity-threads=5",
+		"--kube-api-capacity-qps=2.5", "--kube-api-capacity-burst=6",
 		"--http-endpoint=:1", "--metrics-path=/m", "--enable-pprof", "--feature-gates=Topology=false",
 		"--controllers=resizer", "--workers=4", "--resizer-timeout=12s", "--resizer-retry-interval-start=4s",
 		"--resizer-retry-interval-max=5s", "--resync-period=6s", "--handle-volume-inuse-error=false", "--extra-modify-metadata",
@@ -68,6 +73,8 @@ func TestEveryFlagIsUsed(t *testing.T) {
 		Volumes: Volumes{
 			NamePrefix: "vol", NameUUIDLength: 16, DefaultFSType: "xfs", ExtraMetadata: true, StrictTopology: true, PublishReadonly: true,
 		},
+		Journal:  Journal{Mode: "required"},
+		Capacity: Capacity{Immediate: true, PollInterval: 7 * time.Second, OwnerLevel: 2, Threads: 5, QPS: 2.5, Burst: 6},
 		Resizer: Resizer{
 			Threads: 4, Timeout: 12 * time.Second, RetryStart: 4 * time.Second, RetryMax: 5 * time.Second, Resync: 6 * time.Second,
 			ExtraModifyMetadata: true, BackfillSecrets: true,
@@ -177,6 +184,11 @@ func wrongs() map[string]string {
 		"--kube-api-qps=-1":                   "must not be negative",
 		"--metrics-path=metrics":              "must begin with a slash",
 		"--workers=0":                         "must be at least 1",
+		"--provisioning-journal=of":           "did you mean off?",
+		"--capacity-poll-interval=0s":         "must be longer than 0",
+		"--capacity-ownerref-level=-2":        "must be at least -1, which is no owner",
+		"--capacity-threads=0":                "must be at least 1",
+		"--kube-api-capacity-qps=-1":          "must not be negative",
 		"--resizer-timeout=-1s":               "must be longer than 0",
 		"--resizer-retry-interval-max=-1ms":   "must not be shorter than --resizer-retry-interval-start",
 		"--resync-period=-1s":                 "must not be negative",
@@ -234,7 +246,7 @@ func TestAllWrongValuesAreNamedAtOnce(t *testing.T) {
 func TestEdges(t *testing.T) {
 	for _, args := range [][]string{
 		{"--retry-interval-max=1s"}, {"--volume-name-uuid-length=8"}, {"--volume-name-uuid-length=32"}, {"--worker-threads=1"},
-		{"--kube-api-burst=0"}, {"--resync-period=0s"}, {"--workers=1"},
+		{"--kube-api-burst=0"}, {"--resync-period=0s"}, {"--workers=1"}, {"--capacity-ownerref-level=-1"}, {"--kube-api-capacity-burst=0"},
 		{"--leader-election-renew-deadline=6001ms"}, {"--leader-election-lease-duration=10001ms"},
 	} {
 		if _, err := Parse(args, nothing, io.Discard); err != nil {

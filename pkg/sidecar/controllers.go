@@ -9,6 +9,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
+	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
 	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 )
 
@@ -22,6 +23,9 @@ type part interface {
 	// subscribe has the part told of what changes, beginning with what there is
 	// now.
 	subscribe(p *process) error
+	// prepare takes over from the process that worked before. It is called once,
+	// before run, and the error says why there can be no work.
+	prepare(ctx, stop context.Context) error
 	// run works until stop is closed or ctx ends.
 	run(ctx context.Context, stop <-chan struct{})
 	// driverBack wakes what waits for the driver.
@@ -46,6 +50,14 @@ func (p *process) newParts(stop <-chan struct{}) ([]part, error) {
 		volumes: kube.NewVolumes(p.clients.Core),
 	}
 	var parts []part
+	if p.capacity != nil {
+		publisher, err := p.newPublisher(stop)
+		if err != nil {
+			return nil, err
+		}
+		p.driver = csi.OnExhausted(p.driver, publisher.controller.Exhausted)
+		parts = append(parts, publisher)
+	}
 	if p.config.Controllers.Provisioner {
 		provisioner, err := p.newProvisioner(s, stop)
 		if err != nil {
@@ -96,6 +108,11 @@ func (p *process) work(ctx, stop context.Context) error {
 	}
 	if err := p.waitForSync(ctx, stop); err != nil {
 		return unlessStopped(stop, err)
+	}
+	for _, part := range parts {
+		if err := part.prepare(ctx, stop); err != nil {
+			return unlessStopped(stop, err)
+		}
 	}
 	logger.Info("Working", "driver", p.session.Info().Name, "controllers", p.config.Controllers)
 

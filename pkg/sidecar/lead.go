@@ -66,17 +66,10 @@ func leaseNames(c options.Controllers, driver string) []string {
 	return leases
 }
 
-// serviceAccountNamespace is the file that tells a pod its namespace.
-const serviceAccountNamespace = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
-
 func (p *process) lock(name string) (*resourcelock.LeaseLock, error) {
 	namespace := p.config.LeaderElection.Namespace
 	if namespace == "" {
-		content, _ := os.ReadFile(serviceAccountNamespace)
-		namespace = strings.TrimSpace(string(content))
-	}
-	if namespace == "" {
-		namespace = metav1.NamespaceDefault
+		namespace = p.namespace()
 	}
 	holder, err := holderName()
 	if err != nil {

@@ -12,12 +12,14 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller/deletion"
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller/provision"
 	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
+	"github.com/csi-provisioner/csi-provisioner/pkg/journal"
 	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 	plan "github.com/csi-provisioner/csi-provisioner/pkg/plan/provision"
 )
 
 // provisioner creates and deletes volumes.
 type provisioner struct {
+	journal   *journal.Journal
 	provision *provision.Controller
 	claims    *controller.Controller[provision.Key]
 	deletion  *deletion.Controller
@@ -26,20 +28,21 @@ type provisioner struct {
 
 func (p *process) newProvisioner(s shared, stop <-chan struct{}) (*provisioner, error) {
 	driver := csi.Limit(csi.Timeout(p.driver, p.config.CSI.Timeout), p.config.Work.Threads, stop)
-	var c provisioner
+	c := provisioner{journal: p.newJournal()}
 	c.provision = provision.New(provision.Deps{
-		Claims:      p.informers.ClaimLister(),
-		Volumes:     p.informers.VolumeLister(),
-		Classes:     p.informers.ClassLister(),
-		Places:      p.places,
-		Driver:      driver,
-		Secrets:     s.secrets,
-		Store:       s.volumes,
-		Rescheduler: s.claims,
-		Events:      p.events,
-		Metrics:     p.metrics.Volumes,
-		Locks:       s.locks,
-		Clock:       p.clock,
+		Claims:     p.informers.ClaimLister(),
+		Volumes:    p.informers.VolumeLister(),
+		Classes:    p.informers.ClassLister(),
+		Places:     p.places,
+		Driver:     driver,
+		Secrets:    s.secrets,
+		Store:      s.volumes,
+		ClaimStore: s.claims,
+		Journal:    c.journal,
+		Events:     p.events,
+		Metrics:    p.metrics.Volumes,
+		Locks:      s.locks,
+		Clock:      p.clock,
 	}, p.provisionConfig())
 	c.deletion = deletion.New(deletion.Deps{
 		Volumes:     p.informers.VolumeLister(),
@@ -48,6 +51,7 @@ func (p *process) newProvisioner(s shared, stop <-chan struct{}) (*provisioner, 
 		Driver:      driver,
 		Secrets:     s.secrets,
 		Store:       s.volumes,
+		Journal:     c.journal,
 		Events:      p.events,
 		Metrics:     p.metrics.Volumes,
 		Locks:       s.locks,
@@ -99,7 +103,6 @@ func (c *provisioner) subscribe(p *process) error {
 			c.claims.Wake(provision.ClassChanged(class.Name))
 		})),
 		p.informers.Handle(p.informers.Volumes, "volumes", kube.OnChange(func(_, volume *corev1.PersistentVolume) {
-			c.provision.VolumeSeen(volume.Name)
 			if deletion.Wants(driver, volume) {
 				c.volumes.Add(volume.Name)
 			}
@@ -136,12 +139,19 @@ func (c *provisioner) claimChanged(driver string, old, claim *corev1.PersistentV
 	}
 }
 
-// run works until stop is closed or ctx ends.
+// run works until stop is closed or ctx ends. The journal is closed when nobody
+// needs it any more.
 func (c *provisioner) run(ctx context.Context, stop <-chan struct{}) {
-	var running sync.WaitGroup
+	writing, closeJournal := context.WithCancel(ctx)
+	var recording, running sync.WaitGroup
+	recording.Go(func() { c.journal.Run(writing) })
 	running.Go(func() { c.claims.Run(ctx, stop) })
 	running.Go(func() { c.volumes.Run(ctx, stop) })
+	running.Go(func() { c.adoptLate(ctx, stop) })
 	running.Wait()
+	c.flush(ctx)
+	closeJournal()
+	recording.Wait()
 }
 
 // driverBack wakes what waits for the driver.

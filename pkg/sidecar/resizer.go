@@ -164,6 +164,10 @@ func (r *resizer) volumeChanged(volume *corev1.PersistentVolume) {
 	}
 }
 
+// prepare has nothing to do: all that is to be taken over is written on the
+// claims and volumes.
+func (r *resizer) prepare(context.Context, context.Context) error { return nil }
+
 // run: see [part]. Growing and modifying have a worker pool each, as in
 // external-resizer; the lock of a volume makes them take turns.
 func (r *resizer) run(ctx context.Context, stop <-chan struct{}) {

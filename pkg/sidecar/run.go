@@ -31,6 +31,8 @@ type process struct {
 	places    *topology.Index
 	events    *kube.Events
 	driver    csi.Driver
+	// capacity is nil where capacities are not published.
+	capacity *capacitySource
 }
 
 // Run works until the context ends, then finishes what is under way, gives the
@@ -58,6 +60,9 @@ func Run(ctx context.Context, config options.Config, version string) error {
 		return unlessStopped(ctx, err)
 	}
 	defer p.events.Shutdown()
+	if err := p.requireJournal(ctx); err != nil {
+		return err
+	}
 	if err := p.watch(background); err != nil {
 		return err
 	}
@@ -84,6 +89,9 @@ func (p *process) connect(ctx, background context.Context, version string) error
 	if err != nil {
 		return err
 	}
+	if err := failpointsAtAPI(restConfig); err != nil {
+		return err
+	}
 	limits := kube.Limits{QPS: p.config.Kube.QPS, Burst: p.config.Kube.Burst}
 	if p.clients, err = kube.NewClients(restConfig, limits, p.config.LeaderElection.RenewDeadline); err != nil {
 		return err
@@ -100,7 +108,10 @@ func (p *process) connect(ctx, background context.Context, version string) error
 	klog.FromContext(ctx).Info("The CSI driver is ready", "driver", info.Name, "driverVersion", info.Version, "capabilities", info.Capabilities)
 	p.metrics.Calls.SetDriverName(info.Name)
 	p.health.require("driver", p.session.Ready)
-	p.driver = csi.NewDriver(conn)
+	p.driver = csi.NewDriver(failpointsAtDriver(conn))
+	if p.capacity, err = p.findCapacity(ctx, restConfig, conn); err != nil {
+		return err
+	}
 
 	hostname, err := os.Hostname()
 	if err != nil {
@@ -123,6 +134,7 @@ func (p *process) watch(background context.Context) error {
 		Topology:      p.config.Gates.Topology && p.config.Controllers.Provisioner,
 		Classes:       p.config.Controllers.Provisioner || p.config.Resizer.BackfillSecrets,
 		Modifications: modifies,
+		Capacity:      p.capacity.scope(),
 	})
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package deletion
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
 	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
+	"github.com/csi-provisioner/csi-provisioner/pkg/journal"
 	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 	"github.com/csi-provisioner/csi-provisioner/pkg/metrics"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/capability"
@@ -33,6 +35,7 @@ type Deps struct {
 	Driver  csi.Volumes
 	Secrets SecretReader
 	Store   VolumeStore
+	Journal Journal
 	Events  EventSender
 
 	Metrics *metrics.Volumes
@@ -56,6 +59,12 @@ type VolumeStore interface {
 	AddFinalizer(ctx context.Context, volume *corev1.PersistentVolume) error
 	RemoveFinalizer(ctx context.Context, volume *corev1.PersistentVolume) error
 	Delete(ctx context.Context, name string, uid types.UID) error
+}
+
+// Journal tells whether creating a volume has come to its end; see
+// [journal.Journal].
+type Journal interface {
+	Settle(ctx context.Context, claim types.UID) error
 }
 
 // EventSender sends events; see [kube.Events].
@@ -156,6 +165,11 @@ func (c *Controller) apply(ctx context.Context, volume *corev1.PersistentVolume,
 	case deletion.AddFinalizer:
 		return controller.Result{}, c.deps.Store.AddFinalizer(ctx, volume)
 	case deletion.RemoveFinalizer:
+		// Without it, somebody may delete the PersistentVolume to keep the volume;
+		// after a crash it would then look as if it had never been stored.
+		if err := c.settle(ctx, volume); err != nil {
+			return c.whenSettled(volume, err)
+		}
 		return controller.Result{}, c.deps.Store.RemoveFinalizer(ctx, volume)
 	case deletion.Wait:
 		c.report(volume, d.Err)
@@ -166,6 +180,9 @@ func (c *Controller) apply(ctx context.Context, volume *corev1.PersistentVolume,
 	case deletion.Reject:
 		return c.failed(volume, d.Err)
 	case deletion.Act:
+		if err := c.settle(ctx, volume); err != nil {
+			return c.whenSettled(volume, err)
+		}
 		started := c.deps.Clock.Now()
 		if err := c.delete(ctx, volume, d); err != nil {
 			return c.failed(volume, err)
@@ -173,6 +190,32 @@ func (c *Controller) apply(ctx context.Context, volume *corev1.PersistentVolume,
 		c.deps.Metrics.Deleted(volume.Spec.StorageClassName, c.deps.Clock.Since(started))
 	}
 	return controller.Result{}, nil
+}
+
+// openRetry is the time until a volume is looked at again whose creation has not
+// come to its end.
+const openRetry = time.Second
+
+// settle waits until nobody will create the volume again: neither this process
+// nor, after a crash, the next one.
+func (c *Controller) settle(ctx context.Context, volume *corev1.PersistentVolume) error {
+	ref := volume.Spec.ClaimRef
+	if ref == nil || ref.UID == "" {
+		return nil
+	}
+	if err := c.deps.Journal.Settle(ctx, ref.UID); err != nil {
+		return fmt.Errorf("waiting for the end of the creation of PersistentVolume %q: %w", volume.Name, err)
+	}
+	return nil
+}
+
+// whenSettled has the volume looked at again. That its creation is still open,
+// nobody need be told: the claim's events do.
+func (c *Controller) whenSettled(volume *corev1.PersistentVolume, err error) (controller.Result, error) {
+	if errors.Is(err, journal.ErrOpen) {
+		return controller.Result{RequeueAfter: openRetry}, nil
+	}
+	return c.failed(volume, err)
 }
 
 // delete deletes the volume, then the PersistentVolume. The finalizer goes

@@ -50,8 +50,10 @@ type world struct {
 	// fail are the errors of the ports, by the first word of the call.
 	fail map[string]error
 	// calls are those to the driver and the API server, in order.
-	calls  []string
-	events []string
+	calls []string
+	// settled are the claims whose creation had to have come to its end.
+	settled []types.UID
+	events  []string
 	// errors are those that Reconcile has returned.
 	errors []string
 	// credentials are those of the last DeleteVolume.
@@ -73,7 +75,7 @@ func newWorld(t *testing.T, change func(*corev1.PersistentVolume)) *world {
 	w.deps = deletion.Deps{
 		Volumes:     corelisters.NewPersistentVolumeLister(w.volumes),
 		Classes:     storagelisters.NewStorageClassLister(w.classes),
-		Attachments: w, Driver: w, Secrets: w, Store: w, Events: w,
+		Attachments: w, Driver: w, Secrets: w, Store: w, Journal: w, Events: w,
 		Metrics: metrics.New().Volumes, Locks: &controller.VolumeLocks{},
 		Clock: clocktesting.NewFakePassiveClock(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)),
 	}
@@ -244,4 +246,10 @@ func (w *world) Warning(object runtime.Object, reason, message string) {
 		return
 	}
 	w.events = append(w.events, fmt.Sprintf("%s %s %s", volume.Name, reason, message))
+}
+
+// Settle implements Journal.
+func (w *world) Settle(_ context.Context, claim types.UID) error {
+	w.settled = append(w.settled, claim)
+	return w.fail["Settle"]
 }

@@ -56,7 +56,9 @@ func (c *Controller) create(ctx context.Context, current *attempt) (*csipb.Creat
 	if err != nil && !current.blind {
 		return nil, &notAskedError{err}
 	}
-	c.attempts.begin(current.claim.UID, current)
+	if err := c.begin(ctx, current); err != nil {
+		return nil, &notAskedError{err}
+	}
 	c.announce(current.claim, fmt.Sprintf("Creating volume %q at CSI driver %q", current.plan.Request.GetName(), c.config.Driver.Name))
 	response, err := c.deps.Driver.CreateVolume(ctx, withSecrets(current.plan.Request, credentials))
 	if err != nil && current.plan.Secret != nil {
@@ -117,6 +119,9 @@ func (c *Controller) notCreated(ctx context.Context, current *attempt, err error
 	case csi.AlreadyExists(err) && current.fallBack():
 		// A request that was replaced has made a volume after all.
 		current.ambiguous = false
+	case csi.AlreadyExists(err) && current.partial:
+		// The request is not the one that has made it.
+		current.ambiguous = true
 	case outcome == csi.Pending:
 		current.ambiguous = false
 		if csi.Unreachable(err) {
@@ -127,7 +132,7 @@ func (c *Controller) notCreated(ctx context.Context, current *attempt, err error
 		// has replaced.
 		current.ambiguous = true
 	default:
-		c.attempts.end(current.claim.UID)
+		c.end(current.claim.UID)
 	}
 	switch {
 	case outcome == csi.Infeasible:
@@ -140,8 +145,6 @@ func (c *Controller) notCreated(ctx context.Context, current *attempt, err error
 
 // store stores the PersistentVolume of a volume that the driver has made.
 func (c *Controller) store(ctx context.Context, current *attempt) (controller.Result, error) {
-	// The informer may show the volume before the call returns.
-	c.stored.Expect(current.made.Name)
 	err := c.deps.Store.Store(ctx, current.made)
 	var taken *kube.TakenError
 	switch {
@@ -150,20 +153,21 @@ func (c *Controller) store(ctx context.Context, current *attempt) (controller.Re
 		return controller.Result{}, nil
 	case errors.As(err, &taken) && kube.SameVolume(taken.Volume, current.made):
 		// The driver has returned a volume that is somebody else's.
-		c.stored.Observe(current.made.Name)
-		c.attempts.end(current.claim.UID)
+		c.end(current.claim.UID)
 		return c.failed(current.claim, fmt.Errorf("%w: their volumes have the same name: is --volume-name-uuid-length too short?", err))
+	case errors.Is(err, kube.ErrRefused) && (current.sent || current.inherited) && retains(current.made):
+		// It may have been stored before, and been deleted to keep the volume.
+		return c.failed(current.claim, err)
 	case errors.As(err, &taken), errors.Is(err, kube.ErrRefused):
-		c.stored.Observe(current.made.Name)
 		return c.discard(ctx, current, current.made.Spec.CSI.VolumeHandle, err)
 	}
-	c.stored.Observe(current.made.Name)
+	current.sent = true
 	return c.failed(current.claim, err)
 }
 
 func (c *Controller) succeeded(current *attempt) {
-	c.attempts.end(current.claim.UID)
-	c.attempts.forget(current.claim.UID)
+	c.end(current.claim.UID)
+	c.attempts.noteStored(current.claim.UID)
 	c.deps.Metrics.Provisioned(provision.ClassName(current.claim), provision.SourceKind(current.claim), c.deps.Clock.Since(current.started))
 	c.deps.Events.Normal(current.claim, reasonSucceeded, fmt.Sprintf("Successfully provisioned volume %s", current.made.Name))
 }
@@ -178,17 +182,22 @@ func (c *Controller) discard(ctx context.Context, current *attempt, handle strin
 	return c.failed(current.claim, why)
 }
 
-// remove deletes the attempt's useless volume at the driver.
+// remove deletes the attempt's useless volume at the driver. That this is done is
+// recorded first: who comes after a crash must not ask for the volume again while
+// the driver may still be deleting it.
 func (c *Controller) remove(ctx context.Context, current *attempt) error {
 	credentials, err := c.credentials(ctx, current.plan.Secret)
 	if err != nil && !denied(err) {
+		return err
+	}
+	if err := c.begin(ctx, current); err != nil {
 		return err
 	}
 	err = c.deps.Driver.DeleteVolume(ctx, &csipb.DeleteVolumeRequest{VolumeId: current.useless, Secrets: credentials.Reveal()})
 	if err != nil && !csi.NotFound(err) {
 		return fmt.Errorf("deleting the useless volume %q at CSI driver %q: %w", current.useless, c.config.Driver.Name, csi.Plain(err))
 	}
-	c.attempts.end(current.claim.UID)
+	c.end(current.claim.UID)
 	return nil
 }
 
@@ -196,6 +205,7 @@ func (c *Controller) remove(ctx context.Context, current *attempt) error {
 func (c *Controller) abandon(ctx context.Context, current *attempt) (controller.Result, error) {
 	logger := klog.FromContext(ctx).WithValues("volume", current.plan.Volume.Name)
 	current.undone = true
+	c.deps.Journal.Undoing(current.claim.UID)
 	switch {
 	case current.made != nil:
 		// It may be stored, so it must be: then it is released, and deleted as
@@ -207,30 +217,32 @@ func (c *Controller) abandon(ctx context.Context, current *attempt) (controller.
 		if err != nil {
 			return c.notAbandoned(ctx, current, err)
 		}
+		conclusion := provision.Conclude(current.plan, response)
+		if current.inherited && conclusion.Volume != nil && retains(conclusion.Volume) {
+			return c.keep(ctx, current, conclusion.Volume)
+		}
 		current.useless = response.GetVolume().GetVolumeId()
 		if current.useless == "" {
-			return controller.Result{}, provision.Conclude(current.plan, response).Err
+			return controller.Result{}, conclusion.Err
 		}
 	}
 	if err := c.remove(ctx, current); err != nil {
 		return controller.Result{}, err
 	}
 	logger.Info("Deleted a volume whose claim has gone", "handle", current.useless)
-	c.attempts.forget(current.claim.UID)
 	return controller.Result{}, nil
 }
 
 // notAbandoned ends the attempt when the driver says that there is no volume.
 func (c *Controller) notAbandoned(ctx context.Context, current *attempt, err error) (controller.Result, error) {
 	var notAsked *notAskedError
-	if !errors.As(err, &notAsked) && !current.blind {
+	if !errors.As(err, &notAsked) && !current.blind && !(current.partial && csi.AlreadyExists(err)) {
 		switch csi.Classify(err) {
 		case csi.Final, csi.Infeasible, csi.Exhausted:
 			if current.fallBack() {
 				return c.abandon(ctx, current)
 			}
-			c.attempts.end(current.claim.UID)
-			c.attempts.forget(current.claim.UID)
+			c.end(current.claim.UID)
 			return controller.Result{}, nil
 		default: // there may be one
 		}
@@ -241,7 +253,7 @@ func (c *Controller) notAbandoned(ctx context.Context, current *attempt, err err
 
 // reschedule asks the scheduler for another node.
 func (c *Controller) reschedule(ctx context.Context, claim *corev1.PersistentVolumeClaim, why error) (controller.Result, error) {
-	if err := c.deps.Rescheduler.Reschedule(ctx, claim); err != nil {
+	if err := c.deps.ClaimStore.Reschedule(ctx, claim); err != nil {
 		return c.failed(claim, errors.Join(why, err))
 	}
 	c.report(claim, fmt.Errorf("%w: another node is asked for", why))

@@ -6,12 +6,14 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	storagelisters "k8s.io/client-go/listers/storage/v1"
 	"k8s.io/utils/clock"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
 	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
+	"github.com/csi-provisioner/csi-provisioner/pkg/journal"
 	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 	"github.com/csi-provisioner/csi-provisioner/pkg/metrics"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/provision"
@@ -35,9 +37,10 @@ type Deps struct {
 	Driver  csi.Volumes
 	Secrets SecretReader
 	Store   VolumeStore
-	// Rescheduler sends claims back to the scheduler.
-	Rescheduler Rescheduler
-	Events      EventSender
+	// ClaimStore reads and changes claims at the API server.
+	ClaimStore ClaimStore
+	Journal    Journal
+	Events     EventSender
 
 	Metrics *metrics.Volumes
 	Locks   *controller.VolumeLocks
@@ -55,14 +58,24 @@ type SecretReader interface {
 	Forget(ref secrets.Ref)
 }
 
-// VolumeStore stores PersistentVolumes; see [kube.Volumes].
+// VolumeStore reads and stores PersistentVolumes; see [kube.Volumes].
 type VolumeStore interface {
+	Get(ctx context.Context, name string) (*corev1.PersistentVolume, error)
 	Store(ctx context.Context, volume *corev1.PersistentVolume) error
 }
 
-// Rescheduler takes the selected node from a claim; see [kube.Claims].
-type Rescheduler interface {
+// ClaimStore reads claims, and takes the selected node from them; see
+// [kube.Claims].
+type ClaimStore interface {
+	Get(ctx context.Context, namespace, name string) (*corev1.PersistentVolumeClaim, error)
 	Reschedule(ctx context.Context, claim *corev1.PersistentVolumeClaim) error
+}
+
+// Journal keeps durable what is begun; see [journal.Journal].
+type Journal interface {
+	Begin(ctx context.Context, intent *journal.Intent) error
+	Undoing(uid types.UID)
+	End(uid types.UID)
 }
 
 // EventSender sends events; see [kube.Events].
@@ -85,14 +98,13 @@ type Controller struct {
 	deps     Deps
 	config   Config
 	attempts *attempts
-	// stored are the PersistentVolumes, by name, that the informer has not shown
-	// yet.
-	stored *kube.Expectations
+	// started is when this process took over.
+	started time.Time
 }
 
 // New returns a controller; it starts nothing.
 func New(deps Deps, config Config) *Controller {
-	return &Controller{deps: deps, config: config, attempts: newAttempts(), stored: &kube.Expectations{}}
+	return &Controller{deps: deps, config: config, attempts: newAttempts(), started: deps.Clock.Now()}
 }
 
 // Reconcile brings the claim one step nearer to its volume, or undoes what was
@@ -108,12 +120,25 @@ func (c *Controller) Reconcile(ctx context.Context, key Key) (controller.Result,
 	if err != nil {
 		return controller.Result{}, err
 	}
-	current := c.attempts.get(key.UID)
+	result, err := c.advance(ctx, key.UID, claim)
+	if (claim == nil || claim.Spec.VolumeName != "") && c.attempts.get(key.UID) == nil {
+		c.attempts.forget(key.UID)
+	}
+	return result, err
+}
+
+// advance does so for the claim as it is in the cache; nil when it is gone.
+func (c *Controller) advance(ctx context.Context, uid types.UID, claim *corev1.PersistentVolumeClaim) (controller.Result, error) {
+	current := c.attempts.get(uid)
+	if current != nil && current.unchecked {
+		if stored, err := c.recall(ctx, current); stored || err != nil {
+			return controller.Result{}, err
+		}
+	}
 	switch {
 	case current != nil && abandoned(claim, current):
 		return c.abandon(ctx, current)
 	case claim == nil:
-		c.attempts.forget(key.UID)
 		return controller.Result{}, nil
 	case current != nil && !current.ambiguous:
 		current.claim = claim
@@ -137,6 +162,8 @@ func (c *Controller) decide(ctx context.Context, claim *corev1.PersistentVolumeC
 	}
 	decision := provision.Decide(input)
 	switch {
+	case decision.Verdict == provision.Act && current == nil && c.doubts(claim):
+		return c.makeSure(ctx, claim, decision.Plan)
 	case decision.Verdict == provision.Act:
 		return c.pursue(ctx, replacement(claim, decision.Plan, current))
 	case current != nil:
@@ -161,7 +188,7 @@ func replacement(claim *corev1.PersistentVolumeClaim, plan *provision.Plan, curr
 	if current == nil {
 		return next
 	}
-	next.ambiguous = true
+	next.ambiguous, next.inherited, next.partial = true, current.inherited, current.partial
 	for _, replaced := range append([]*provision.Plan{current.plan}, current.previous...) {
 		if !csi.SameRequest(replaced.Request, plan.Request) {
 			next.previous = append(next.previous, replaced)

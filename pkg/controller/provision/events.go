@@ -44,9 +44,6 @@ func Wants(driver string, old, now *corev1.PersistentVolumeClaim) bool {
 		old.UID != now.UID
 }
 
-// VolumeSeen notes that the informer shows a PersistentVolume.
-func (c *Controller) VolumeSeen(name string) { c.stored.Observe(name) }
-
 // failed reports an error on the claim; it is retried after a back-off, or when
 // what it may depend on changes.
 func (c *Controller) failed(claim *corev1.PersistentVolumeClaim, err error) (controller.Result, error) {

@@ -23,6 +23,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	storagelisters "k8s.io/client-go/listers/storage/v1"
 	"k8s.io/client-go/tools/cache"
@@ -31,6 +32,7 @@ import (
 	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
+	"github.com/csi-provisioner/csi-provisioner/pkg/journal"
 	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 	"github.com/csi-provisioner/csi-provisioner/pkg/metrics"
 	"github.com/csi-provisioner/csi-provisioner/pkg/names"
@@ -60,10 +62,15 @@ type world struct {
 	vault  *vault
 	events *events
 	locks  *controller.VolumeLocks
+	// journal notes what is durable.
+	journal *fakeJournal
 
 	claims, volumes, classes cache.Indexer
-	rescheduled              []string
-	rescheduleErr            error
+	// live returns the claim as it is at the API server; as in the cache if nil.
+	live          func() (*corev1.PersistentVolumeClaim, error)
+	liveReads     int
+	rescheduled   []string
+	rescheduleErr error
 }
 
 func newWorld(t *testing.T) *world {
@@ -77,23 +84,26 @@ func newWorld(t *testing.T) *world {
 		events: &events{},
 		locks:  &controller.VolumeLocks{},
 
+		journal: &fakeJournal{open: map[types.UID]*journal.Intent{}},
+
 		claims:  cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc}),
 		volumes: cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{}),
 		classes: cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{}),
 	}
 	w.c = New(Deps{
-		Claims:      corelisters.NewPersistentVolumeClaimLister(w.claims),
-		Volumes:     corelisters.NewPersistentVolumeLister(w.volumes),
-		Classes:     storagelisters.NewStorageClassLister(w.classes),
-		Places:      places{},
-		Driver:      w.driver,
-		Secrets:     w.vault,
-		Store:       w.store,
-		Rescheduler: w,
-		Events:      w.events,
-		Metrics:     metrics.New().Volumes,
-		Locks:       w.locks,
-		Clock:       w.clock,
+		Claims:     corelisters.NewPersistentVolumeClaimLister(w.claims),
+		Volumes:    corelisters.NewPersistentVolumeLister(w.volumes),
+		Classes:    storagelisters.NewStorageClassLister(w.classes),
+		Places:     places{},
+		Driver:     w.driver,
+		Secrets:    w.vault,
+		Store:      w.store,
+		ClaimStore: w,
+		Journal:    w.journal,
+		Events:     w.events,
+		Metrics:    metrics.New().Volumes,
+		Locks:      w.locks,
+		Clock:      w.clock,
 	}, Config{
 		Driver: plan.Driver{Name: driverName, Identity: "me", Capabilities: capability.Set{
 			ControllerService: true, CreateDelete: true, Topology: true,
@@ -240,6 +250,9 @@ func (w *world) idle() {
 	if n := len(w.c.attempts.of); n > 0 {
 		w.t.Errorf("%d attempts are remembered", n)
 	}
+	if n := len(w.journal.open); n > 0 {
+		w.t.Errorf("%d intents are open", n)
+	}
 	if n := reflect.ValueOf(w.locks).Elem().FieldByName("locks").Len(); n > 0 {
 		w.t.Errorf("%d locks are remembered", n)
 	}
@@ -339,6 +352,13 @@ type store struct {
 	writes  int
 }
 
+func (s *store) Get(_ context.Context, name string) (*corev1.PersistentVolume, error) {
+	if volume, ok := s.volumes[name]; ok {
+		return volume, nil
+	}
+	return nil, apierrors.NewNotFound(schema.GroupResource{Resource: "persistentvolumes"}, name)
+}
+
 func (s *store) Store(_ context.Context, volume *corev1.PersistentVolume) error {
 	s.writes++
 	if len(s.errs) > 0 {
@@ -408,7 +428,44 @@ func (e *events) add(kind string, object runtime.Object, reason, message string)
 	e.all = append(e.all, kind+" "+reason+": "+message)
 }
 
-// Reschedule implements Rescheduler.
+// Get implements ClaimStore: the claim at the API server.
+func (w *world) Get(_ context.Context, namespace, name string) (*corev1.PersistentVolumeClaim, error) {
+	w.liveReads++
+	if w.live != nil {
+		return w.live()
+	}
+	return corelisters.NewPersistentVolumeClaimLister(w.claims).PersistentVolumeClaims(namespace).Get(name)
+}
+
+// fakeJournal keeps intents in memory; errs tell how the next records end.
+type fakeJournal struct {
+	open    map[types.UID]*journal.Intent
+	undoing []types.UID
+	errs    []error
+	records int
+}
+
+func (j *fakeJournal) Begin(_ context.Context, intent *journal.Intent) error {
+	if old := j.open[intent.Claim.UID]; old != nil && old.Covers(intent) {
+		return nil
+	}
+	j.records++
+	if len(j.errs) > 0 {
+		err := j.errs[0]
+		j.errs = j.errs[1:]
+		if err != nil {
+			return err
+		}
+	}
+	j.open[intent.Claim.UID] = intent
+	return nil
+}
+
+func (j *fakeJournal) Undoing(uid types.UID) { j.undoing = append(j.undoing, uid) }
+
+func (j *fakeJournal) End(uid types.UID) { delete(j.open, uid) }
+
+// Reschedule implements ClaimStore.
 func (w *world) Reschedule(_ context.Context, claim *corev1.PersistentVolumeClaim) error {
 	w.rescheduled = append(w.rescheduled, claim.Annotations[names.SelectedNode])
 	return w.rescheduleErr

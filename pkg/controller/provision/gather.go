@@ -38,9 +38,6 @@ func (c *Controller) class(name string) (*storagev1.StorageClass, error) {
 }
 
 func (c *Controller) isStored(volume string) (bool, error) {
-	if c.stored.Pending(volume) {
-		return true, nil
-	}
 	_, err := c.deps.Volumes.Get(volume)
 	if apierrors.IsNotFound(err) {
 		return false, nil

@@ -2,6 +2,7 @@ package provision
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -13,9 +14,13 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
+	"github.com/csi-provisioner/csi-provisioner/pkg/journal"
 	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 	"github.com/csi-provisioner/csi-provisioner/pkg/secrets"
 )
@@ -35,8 +40,72 @@ type model struct {
 	pending map[string]*csipb.CreateVolumeRequest
 	// stored are the PersistentVolumes, by name.
 	stored map[string]*corev1.PersistentVolume
-	events []string
-	wrong  []string
+	// intents are those recorded, by the UID of their claim.
+	intents map[types.UID]*modelIntent
+	events  []string
+	wrong   []string
+}
+
+// modelIntent is the record of an intent; one that has ended may be found all the
+// same, as ends are lazy.
+type modelIntent struct {
+	*journal.Intent
+	ended bool
+}
+
+// errCrash is the panic of a process that dies.
+var errCrash = errors.New("crash")
+
+// mayCrash is where the process may die.
+func (m *model) mayCrash() {
+	if m.chance(1) {
+		panic(errCrash)
+	}
+}
+
+// recorded returns what a new process finds in the journal.
+func (m *model) recorded() []*journal.Intent {
+	var found []*journal.Intent
+	for _, uid := range slices.Sorted(maps.Keys(m.intents)) {
+		if m.intents[uid].ended && m.chance(50) {
+			delete(m.intents, uid)
+			continue
+		}
+		m.intents[uid].ended = false
+		found = append(found, m.intents[uid].Intent)
+	}
+	return found
+}
+
+type modelJournal struct{ *model }
+
+// Begin implements Journal.
+func (m modelJournal) Begin(_ context.Context, intent *journal.Intent) error {
+	if old := m.intents[intent.Claim.UID]; old != nil && !old.ended && old.Covers(intent) {
+		return nil
+	}
+	m.mayCrash()
+	if m.chance(5) {
+		return errors.New("recording: not done")
+	}
+	m.intents[intent.Claim.UID] = &modelIntent{Intent: intent}
+	m.mayCrash()
+	return nil
+}
+
+// Undoing implements Journal.
+func (m modelJournal) Undoing(types.UID) {}
+
+// End implements Journal.
+func (m modelJournal) End(uid types.UID) {
+	intent := m.intents[uid]
+	if intent == nil {
+		return
+	}
+	intent.ended = true
+	if !m.chance(50) {
+		delete(m.intents, uid)
+	}
 }
 
 type modelVolume struct {
@@ -56,14 +125,16 @@ func (m *model) forbid(format string, args ...any) {
 
 // CreateVolume implements csi.Volumes.
 func (m *model) CreateVolume(_ context.Context, full *csipb.CreateVolumeRequest) (*csipb.CreateVolumeResponse, error) {
+	m.mayCrash()
 	request := proto.CloneOf(full)
 	request.Secrets = nil
 	name := request.GetName()
 	if before := m.pending[name]; before != nil && !csi.SameRequest(before, request) {
-		m.forbid("a call for %q that may be under way is followed by another request", name)
+		m.forbid("a call for %q that may be under way is followed by another request %v, before %v", name, request, before)
 	}
 	if m.chance(20) {
 		m.pending[name] = request
+		m.mayCrash()
 		return nil, status.Error(pick(m, codes.DeadlineExceeded, codes.Aborted, codes.Unavailable, codes.Canceled), "pending")
 	}
 	if m.pending[name] != nil && m.chance(50) {
@@ -80,6 +151,7 @@ func (m *model) CreateVolume(_ context.Context, full *csipb.CreateVolumeRequest)
 		return nil, status.Error(pick(m, codes.Internal, codes.Unknown, codes.DataLoss), "no work done")
 	}
 	m.work(request)
+	m.mayCrash()
 	if m.chance(10) {
 		return nil, status.Error(pick(m, codes.Internal, codes.Unknown), "work done")
 	}
@@ -120,9 +192,11 @@ func (m *model) DeleteVolume(_ context.Context, request *csipb.DeleteVolumeReque
 			m.forbid("volume %q of PersistentVolume %q is deleted", request.GetVolumeId(), name)
 		}
 	}
+	m.mayCrash()
 	if m.chance(20) {
 		return status.Error(codes.Internal, "nothing deleted")
 	}
+	defer m.mayCrash()
 	known := false
 	maps.DeleteFunc(m.volumes, func(_ string, v modelVolume) bool {
 		known = known || v.handle == request.GetVolumeId()
@@ -137,8 +211,22 @@ func (m *model) DeleteVolume(_ context.Context, request *csipb.DeleteVolumeReque
 	return nil
 }
 
+type modelStore struct{ *model }
+
+// Get implements VolumeStore.
+func (m modelStore) Get(_ context.Context, name string) (*corev1.PersistentVolume, error) {
+	m.mayCrash()
+	if m.chance(5) {
+		return nil, errors.New("reading: no leader")
+	}
+	if volume, ok := m.stored[name]; ok {
+		return volume, nil
+	}
+	return nil, apierrors.NewNotFound(schema.GroupResource{Resource: "persistentvolumes"}, name)
+}
+
 // Store implements VolumeStore.
-func (m *model) Store(_ context.Context, volume *corev1.PersistentVolume) error {
+func (m modelStore) Store(_ context.Context, volume *corev1.PersistentVolume) error {
 	if m.chance(15) {
 		return fmt.Errorf("storing: no leader")
 	}
@@ -152,15 +240,19 @@ func (m *model) Store(_ context.Context, volume *corev1.PersistentVolume) error 
 	if m.chance(10) {
 		return fmt.Errorf("storing: %w", kube.ErrRefused)
 	}
+	m.mayCrash()
 	m.stored[volume.Name] = volume
+	m.mayCrash()
 	if m.chance(10) {
 		return fmt.Errorf("storing: stored all the same")
 	}
 	return nil
 }
 
+type modelSecrets struct{ *model }
+
 // Get implements SecretReader.
-func (m *model) Get(context.Context, secrets.Ref) (secrets.Credentials, error) {
+func (m modelSecrets) Get(context.Context, secrets.Ref) (secrets.Credentials, error) {
 	switch {
 	case m.chance(5):
 		return secrets.Credentials{}, missing()
@@ -173,8 +265,21 @@ func (m *model) Get(context.Context, secrets.Ref) (secrets.Credentials, error) {
 // Forget implements SecretReader.
 func (m *model) Forget(secrets.Ref) {}
 
-// Reschedule implements Rescheduler.
-func (m *model) Reschedule(context.Context, *corev1.PersistentVolumeClaim) error { return nil }
+type modelClaims struct{ *story }
+
+// Get implements ClaimStore.
+func (m modelClaims) Get(_ context.Context, namespace, name string) (*corev1.PersistentVolumeClaim, error) {
+	if m.chance(5) {
+		return nil, errors.New("reading: no leader")
+	}
+	if claim := m.claimOf(Key{Namespace: namespace, Name: name}); claim != nil {
+		return claim, nil
+	}
+	return nil, apierrors.NewNotFound(schema.GroupResource{Resource: "persistentvolumeclaims"}, name)
+}
+
+// Reschedule implements ClaimStore.
+func (m modelClaims) Reschedule(context.Context, *corev1.PersistentVolumeClaim) error { return nil }
 
 // Normal implements EventSender.
 func (m *model) Normal(_ runtime.Object, reason, message string) { m.send(reason, message) }

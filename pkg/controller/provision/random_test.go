@@ -34,6 +34,7 @@ type story struct {
 	*model
 	t                      *testing.T
 	c                      *Controller
+	crashes                int
 	claims, shown, classes cache.Indexer
 	keys                   []Key
 	steps                  []string
@@ -45,16 +46,28 @@ func newStory(t *testing.T, seed uint64) *story {
 		model: &model{
 			random:  rand.New(rand.NewPCG(seed, 0)),
 			volumes: map[string]modelVolume{}, pending: map[string]*csipb.CreateVolumeRequest{}, stored: map[string]*corev1.PersistentVolume{},
+			intents: map[types.UID]*modelIntent{},
 		},
 		claims:  cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc}),
 		shown:   cache.NewIndexer(cache.MetaNamespaceKeyFunc, nil),
 		classes: cache.NewIndexer(cache.MetaNamespaceKeyFunc, nil),
 	}
+	s.start()
+	s.setClass(0)
+	for i := range 4 {
+		s.addClaim(types.UID(fmt.Sprintf("uid-%d", i)))
+	}
+	return s
+}
+
+// start starts a controller, which takes over what the one before has begun.
+func (s *story) start() {
 	s.c = New(Deps{
 		Claims:  corelisters.NewPersistentVolumeClaimLister(s.claims),
 		Volumes: corelisters.NewPersistentVolumeLister(s.shown),
 		Classes: storagelisters.NewStorageClassLister(s.classes),
-		Places:  places{}, Driver: s.model, Secrets: s.model, Store: s.model, Rescheduler: s.model, Events: s.model,
+		Places:  places{}, Driver: s.model, Secrets: modelSecrets{s.model}, Store: modelStore{s.model}, ClaimStore: modelClaims{s},
+		Journal: modelJournal{s.model}, Events: s.model,
 		Metrics: metrics.New().Volumes, Locks: &controller.VolumeLocks{},
 		Clock: clocktesting.NewFakePassiveClock(time.Unix(1_700_000_000, 0)),
 	}, Config{
@@ -62,11 +75,7 @@ func newStory(t *testing.T, seed uint64) *story {
 		Options:         plan.Options{VolumeNamePrefix: "pvc", VolumeNameUUIDLength: -1},
 		InfeasibleRetry: infeasible,
 	})
-	s.setClass(0)
-	for i := range 4 {
-		s.addClaim(types.UID(fmt.Sprintf("uid-%d", i)))
-	}
-	return s
+	s.c.Resume(s.recorded())
 }
 
 func (s *story) update(indexer cache.Indexer, object any) {
@@ -140,7 +149,9 @@ func (s *story) happen() {
 	case event < 17 && claim != nil:
 		claim.DeletionTimestamp = &metav1.Time{}
 		s.update(s.claims, claim)
-	case event < 18 && claim != nil && claim.Spec.VolumeName == "":
+	case event < 19:
+		s.restart()
+	case event < 20 && claim != nil && claim.Spec.VolumeName == "":
 		claim.Spec.VolumeName = "by-hand"
 		s.update(s.claims, claim)
 	default:
@@ -152,9 +163,8 @@ func (s *story) happen() {
 
 // show has the informer catch up with the API server, and binds claims.
 func (s *story) show() {
-	for name, volume := range s.stored {
+	for _, volume := range s.stored {
 		s.update(s.shown, volume)
-		s.c.VolumeSeen(name)
 	}
 	for _, key := range s.keys {
 		name := "pvc-" + string(key.UID)
@@ -165,9 +175,24 @@ func (s *story) show() {
 	}
 }
 
-func (s *story) reconcile(key Key) error {
+// restart has a new controller take over. Calls of the old one that are under way
+// at the driver come to an end of their own.
+func (s *story) restart() {
+	s.crashes++
+	s.start()
+}
+
+func (s *story) reconcile(key Key) (err error) {
 	ctx := klog.NewContext(s.t.Context(), ktesting.NewLogger(ktesting.NopTL{}, ktesting.NewConfig()))
-	_, err := s.c.Reconcile(ctx, key)
+	defer func() {
+		if p := recover(); p == errCrash {
+			s.steps = append(s.steps, fmt.Sprintf("crash at %s", key))
+			s.restart()
+		} else if p != nil {
+			panic(p)
+		}
+	}()
+	_, err = s.c.Reconcile(ctx, key)
 	s.steps = append(s.steps, fmt.Sprintf("reconcile %s: %v", key, err))
 	return err
 }
@@ -222,7 +247,7 @@ func (s *story) checkVolumes() {
 // others.
 func TestAnythingMayHappen(t *testing.T) {
 	const stories, length = 400, 120
-	made := 0
+	made, crashes := 0, 0
 	for seed := range uint64(stories) {
 		s := newStory(t, seed)
 		for range length {
@@ -239,10 +264,15 @@ func TestAnythingMayHappen(t *testing.T) {
 			_ = s.reconcile(key)
 		}
 		s.checkVolumes()
-		if attempts, announced := len(s.c.attempts.of), len(s.c.attempts.announced); attempts+announced > 0 {
-			t.Errorf("%d attempts and %d announced claims are remembered", attempts, announced)
+		if attempts, announced, stored := len(s.c.attempts.of), len(s.c.attempts.announced), len(s.c.attempts.stored)+len(s.c.attempts.sure); attempts+announced+stored > 0 {
+			t.Errorf("%d attempts, %d announced claims and %d with a stored volume are remembered", attempts, announced, stored)
 		}
-		made += s.made
+		for uid, intent := range s.intents {
+			if !intent.ended {
+				t.Errorf("the intent of %s is left", uid)
+			}
+		}
+		made, crashes = made+s.made, crashes+s.crashes
 		if t.Failed() {
 			for _, step := range s.steps {
 				t.Log(step)
@@ -250,7 +280,8 @@ func TestAnythingMayHappen(t *testing.T) {
 			t.Fatalf("this is the story of seed %d", seed)
 		}
 	}
-	if made < stories {
-		t.Errorf("%d stories have made %d volumes only", stories, made)
+	t.Logf("%d volumes, %d crashes", made, crashes)
+	if made < stories || crashes < stories {
+		t.Errorf("%d stories have made %d volumes, and had %d crashes, only", stories, made, crashes)
 	}
 }

@@ -1,0 +1,222 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
+)
+
+// writeTimeout bounds one request to the store.
+const writeTimeout = 10 * time.Second
+
+// Run writes until ctx ends, when everybody who waits gets an error. It must run
+// for Begin to return.
+func (j *Journal) Run(ctx context.Context) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		j.runDrops(ctx)
+	}()
+	for j.nextCommit(ctx) {
+		j.commit(ctx)
+	}
+	<-done
+	j.close(fmt.Errorf("the journal is closed: %w", context.Cause(ctx)))
+}
+
+func (j *Journal) close(why error) {
+	j.mu.Lock()
+	j.closed = why
+	j.mu.Unlock()
+	j.fail(j.take(), why)
+}
+
+// nextCommit waits until there is something to commit, and its time has come.
+func (j *Journal) nextCommit(ctx context.Context) bool {
+	for j.count() == 0 {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-j.commitNow:
+		}
+	}
+	timer := j.options.Clock.NewTimer(j.pace.delay(j.options.Clock.Now()))
+	defer timer.Stop()
+	defer func() { j.pace.spend(j.options.Clock.Now()) }()
+	for j.count() < manyIntents {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-j.commitNow:
+		case <-timer.C():
+			return true
+		}
+	}
+	return true
+}
+
+// count returns the number of intents that wait.
+func (j *Journal) count() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return len(j.waiting)
+}
+
+func (j *Journal) take() []*write {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	taken := j.waiting
+	j.waiting = nil
+	return taken
+}
+
+// commit writes all intents that wait, mostly as one segment.
+func (j *Journal) commit(ctx context.Context) {
+	rest := j.take()
+	for len(rest) > 0 {
+		var next *segment
+		if next, rest = fill(j.packer, rest); next != nil {
+			j.write(ctx, next)
+		}
+	}
+}
+
+func (j *Journal) write(ctx context.Context, s *segment) {
+	name := j.nextName()
+	err := j.create(ctx, name, s)
+	j.options.Metrics.Committed(len(s.writes), err)
+	if err == nil {
+		j.noteStored(name, s)
+		j.report(ctx, nil)
+		return
+	}
+	if j.turnOff(ctx, err) {
+		j.rememberAll(s.writes)
+		return
+	}
+	if !refused(err) {
+		j.noteLost(name)
+	}
+	err = fmt.Errorf("recording what is to be created in the journal: %w", err)
+	j.report(ctx, err)
+	j.fail(s.writes, err)
+}
+
+func (j *Journal) nextName() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.written++
+	return fmt.Sprintf("%s%d", j.options.Prefix, j.written)
+}
+
+func (j *Journal) create(ctx context.Context, name string, s *segment) error {
+	content, err := s.finish()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	return j.options.Store.Create(ctx, name, content)
+}
+
+// refused tells whether it is certain that nothing was written.
+func refused(err error) bool {
+	return apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) ||
+		apierrors.IsUnauthorized(err) || apierrors.IsNotFound(err) || apierrors.IsTooManyRequests(err) ||
+		apierrors.IsRequestEntityTooLargeError(err)
+}
+
+// turnOff goes on without the store, if that is what the journal is to do and
+// the error comes from a missing right.
+func (j *Journal) turnOff(ctx context.Context, err error) bool {
+	if !j.options.Optional || !apierrors.IsForbidden(err) {
+		return false
+	}
+	missing := j.options.Access(ctx)
+	if !errors.Is(missing, kube.ErrNoAccess) {
+		return false
+	}
+	j.setOff(ctx, missing)
+	return true
+}
+
+// setOff goes on without the store for the reason given, and with it for nil.
+func (j *Journal) setOff(ctx context.Context, missing error) {
+	j.mu.Lock()
+	j.off = missing != nil
+	j.mu.Unlock()
+	j.options.Metrics.SetEnabled(missing == nil)
+	j.report(ctx, missing)
+}
+
+func (j *Journal) fail(writes []*write, err error) {
+	for _, w := range writes {
+		w.done <- err
+	}
+}
+
+// rememberAll takes intents that can't be recorded.
+func (j *Journal) rememberAll(writes []*write) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, w := range writes {
+		uid := w.intent.Claim.UID
+		j.remember(w.intent, j.records[uid])
+		w.done <- nil
+	}
+}
+
+// noteStored takes the intents of a segment that was written.
+func (j *Journal) noteStored(name string, s *segment) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	stored := newStoredSegment()
+	j.stored[name] = stored
+	for _, w := range s.writes {
+		uid := w.intent.Claim.UID
+		old := j.records[uid]
+		if old != nil {
+			j.supersede(uid, old)
+		}
+		next := j.remember(w.intent, old)
+		next.segments[name] = struct{}{}
+		stored.keys[uid] = struct{}{}
+		if w.abandoned {
+			// Nobody has seen that it is durable, so nothing was begun with it;
+			// but what it replaces may have been.
+			next.state = Ended
+			if old != nil {
+				next.state = old.state
+			}
+		}
+		if next.state == Ended {
+			j.release(uid, next)
+		}
+		w.done <- nil
+	}
+}
+
+// supersede has the earlier records of an intent dropped.
+func (j *Journal) supersede(uid types.UID, old *record) {
+	for name := range old.segments {
+		j.stored[name].end(uid, j.options.Clock.Now())
+	}
+	signal(j.dropNow)
+}
+
+// noteLost has a segment deleted that may have been written although there was an
+// error.
+func (j *Journal) noteLost(name string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	stored := newStoredSegment()
+	stored.lost = true
+	j.stored[name] = stored
+	signal(j.dropNow)
+}

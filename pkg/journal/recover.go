@@ -1,0 +1,117 @@
+package journal
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
+)
+
+// Recover reads the segments that other processes have left, and returns their
+// intents; each is returned once. It is to be called before anything is begun,
+// and from time to time: what a former leader was writing when it lost its lease
+// may come late. Without the right to use the store the error wraps
+// [kube.ErrNoAccess], unless the journal is optional.
+func (j *Journal) Recover(ctx context.Context) ([]*Intent, error) {
+	if j.options.Store == nil {
+		return nil, nil
+	}
+	on, err := j.access(ctx)
+	if err != nil || !on {
+		return nil, err
+	}
+	segments, err := j.options.Store.List(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the journal: %w", err)
+	}
+	var all []found
+	for name, content := range segments {
+		if j.adopts(name) {
+			all = append(all, read(name, content)...)
+		}
+	}
+	return j.adopt(ctx, all), nil
+}
+
+// access asks for the right to use the store once, and again while it is missing.
+func (j *Journal) access(ctx context.Context) (on bool, err error) {
+	j.mu.Lock()
+	known := j.checked && !j.off
+	j.mu.Unlock()
+	if known {
+		return true, nil
+	}
+	missing := j.options.Access(ctx)
+	if missing != nil && (!j.options.Optional || !errors.Is(missing, kube.ErrNoAccess)) {
+		return false, missing
+	}
+	j.mu.Lock()
+	j.checked = true
+	changed := j.off != (missing != nil)
+	j.mu.Unlock()
+	if changed {
+		j.setOff(ctx, missing)
+	}
+	return missing == nil, nil
+}
+
+// adopts tells whether a segment is one that nobody takes care of. What this
+// process has written, it knows; if it comes to light after its deletion, it is
+// deleted again.
+func (j *Journal) adopts(name string) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if _, known := j.stored[name]; known {
+		return false
+	}
+	_, gone := j.gone[name]
+	if gone {
+		s := newStoredSegment()
+		s.lost = true
+		j.stored[name] = s
+		signal(j.dropNow)
+	}
+	return !gone && !strings.HasPrefix(name, j.options.Prefix)
+}
+
+// adopt takes what was found, and returns the intents that are new.
+func (j *Journal) adopt(ctx context.Context, all []found) []*Intent {
+	// The first of a claim is the valid one.
+	slices.SortFunc(all, func(a, b found) int {
+		return cmp.Or(cmp.Compare(b.generation, a.generation), cmp.Compare(a.segment, b.segment), cmp.Compare(a.uid, b.uid))
+	})
+	var intents []*Intent
+	var broken []error
+	j.mu.Lock()
+	for _, f := range all {
+		s, known := j.stored[f.segment]
+		if !known {
+			s = newStoredSegment()
+			j.stored[f.segment] = s
+		}
+		s.keys[f.uid] = struct{}{}
+		j.generation = max(j.generation, f.generation)
+		if f.err != nil {
+			broken = append(broken, fmt.Errorf("key %q of %q: %w", f.uid, f.segment, f.err))
+			continue
+		}
+		if r := j.records[f.uid]; r != nil {
+			r.segments[f.segment] = struct{}{}
+			s.end(f.uid, j.options.Clock.Now())
+			continue
+		}
+		j.remember(f.intent, nil).segments[f.segment] = struct{}{}
+		intents = append(intents, f.intent)
+	}
+	j.unreadable += len(broken)
+	j.mu.Unlock()
+	signal(j.dropNow)
+	if len(broken) > 0 {
+		j.options.Report(ctx, fmt.Errorf("the journal has records that this program can't read, and keeps: a volume may exist without a PersistentVolume; csi-provisioner audit shows it; when it is taken care of, delete the keys: %w", errors.Join(broken...)))
+	}
+	return intents
+}

@@ -1,0 +1,162 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+
+	csipb "github.com/container-storage-interface/spec/lib/go/csi"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// termsKey is the key of a segment's topology terms. All other keys are the UIDs
+// of claims.
+const termsKey = "topology"
+
+// maxSegment is the size of a segment in bytes. The API server takes 1 MiB in a
+// ConfigMap, and etcd 1.5 MiB in a request.
+const maxSegment = 900 << 10
+
+// write is an intent to be recorded.
+type write struct {
+	intent     *Intent
+	generation int64
+	// done gets the outcome, once.
+	done chan error
+	// abandoned tells that nobody waits for it any more.
+	abandoned bool
+}
+
+// segment is what is to be written at one time.
+type segment struct {
+	writes  []*write
+	content map[string][]byte
+	terms   *table
+	size    int
+}
+
+func newSegment(p *packer) *segment {
+	return &segment{content: map[string][]byte{}, terms: newTable(p)}
+}
+
+// errFull is why an intent goes into the next segment.
+var errFull = fmt.Errorf("the segment has no room for it, of %d bytes", maxSegment)
+
+// fill takes writes in their order until the segment is full, and returns the
+// rest. What can't be recorded at all gets its error at once. The segment is nil
+// when nothing is left to be written.
+func fill(p *packer, writes []*write) (*segment, []*write) {
+	s := newSegment(p)
+	for n, w := range writes {
+		err := s.add(w, s.terms)
+		if errors.Is(err, errFull) && len(s.writes) > 0 {
+			return s, writes[n:]
+		}
+		if errors.Is(err, errFull) {
+			// Better than nothing: see [Intent].
+			s = newSegment(p)
+			err = s.add(w, nil)
+		}
+		if err != nil {
+			w.done <- fmt.Errorf("recording what is to be created for claim %s: %w", w.intent.Claim, err)
+		}
+	}
+	if len(s.writes) == 0 {
+		return nil, nil
+	}
+	return s, nil
+}
+
+// add takes one intent, with its topology if there is a table. With an error,
+// nothing is taken.
+func (s *segment) add(w *write, terms *table) error {
+	before := len(s.terms.terms)
+	packed, err := s.pack(w, terms)
+	if err != nil {
+		s.terms.truncate(before)
+		return err
+	}
+	s.size += len(packed)
+	s.content[string(w.intent.Claim.UID)] = packed
+	s.writes = append(s.writes, w)
+	return nil
+}
+
+// pack returns the content of the intent's key, if there is room for it.
+func (s *segment) pack(w *write, terms *table) ([]byte, error) {
+	e, err := encode(w.intent, w.generation, terms)
+	if err != nil {
+		return nil, err
+	}
+	packed, err := s.terms.packer.pack(e)
+	if err != nil {
+		return nil, err
+	}
+	fits, err := s.terms.fits(maxSegment - s.size - len(packed))
+	if err == nil && !fits {
+		err = errFull
+	}
+	return packed, err
+}
+
+// finish returns what is to be written.
+func (s *segment) finish() (map[string][]byte, error) {
+	if len(s.terms.terms) > 0 {
+		packed, err := s.terms.pack()
+		if err != nil {
+			return nil, err
+		}
+		s.content[termsKey] = packed
+	}
+	return s.content, nil
+}
+
+// found is an intent that was read, or the error of a key that can't be.
+type found struct {
+	segment    string
+	uid        types.UID
+	intent     *Intent
+	generation int64
+	err        error
+}
+
+// read returns what a segment holds, by its keys.
+func read(segment string, content map[string][]byte) []found {
+	var all []found
+	terms, termsErr := readTerms(content)
+	for key, packed := range content {
+		if key == termsKey {
+			continue
+		}
+		f := found{segment: segment, uid: types.UID(key)}
+		f.intent, f.generation, f.err = readEntry(packed, terms)
+		if f.err != nil && termsErr != nil {
+			f.err = termsErr
+		}
+		all = append(all, f)
+	}
+	return all
+}
+
+func readTerms(content map[string][]byte) ([]*csipb.Topology, error) {
+	packed, ok := content[termsKey]
+	if !ok {
+		return nil, nil
+	}
+	var terms []map[string]string
+	if err := unpack(packed, &terms); err != nil {
+		return nil, fmt.Errorf("key %q: %w", termsKey, err)
+	}
+	return termsOf(terms), nil
+}
+
+func readEntry(packed []byte, terms []*csipb.Topology) (*Intent, int64, error) {
+	var e entry
+	if err := unpack(packed, &e); err != nil {
+		return nil, 0, err
+	}
+	if e.Version > version {
+		return nil, 0, fmt.Errorf("it has format version %d, and this program knows versions up to %d: a newer one has written it", e.Version, version)
+	}
+	intent, err := e.decode(terms)
+	return intent, e.Generation, err
+}

@@ -1,0 +1,128 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/names"
+)
+
+// Segments keeps the journal's segments as ConfigMaps of one namespace that have
+// the label of one driver.
+type Segments struct {
+	client    kubernetes.Interface
+	namespace string
+	driver    string
+}
+
+// NewSegments returns the port.
+func NewSegments(client kubernetes.Interface, namespace, driver string) *Segments {
+	return &Segments{client: client, namespace: namespace, driver: driver}
+}
+
+func (s *Segments) labels() labels.Set { return labels.Set{names.JournalLabel: s.driver} }
+
+// Create stores a segment. The name is that of one segment only, so that one
+// that exists already is this one: an earlier try of the same request has made it.
+func (s *Segments) Create(ctx context.Context, name string, content map[string][]byte) error {
+	_, err := s.client.CoreV1().ConfigMaps(s.namespace).Create(ctx, &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: s.namespace, Labels: s.labels()},
+		BinaryData: content,
+	}, metav1.CreateOptions{})
+	if err != nil && !apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("storing ConfigMap %s/%s: %w", s.namespace, name, err)
+	}
+	return nil
+}
+
+// Drop removes keys of a segment. That it has none of them, or has gone, is no
+// error.
+func (s *Segments) Drop(ctx context.Context, name string, keys []string) error {
+	dropped := map[string]any{}
+	for _, key := range keys {
+		dropped[key] = nil
+	}
+	patch, err := json.Marshal(map[string]any{"binaryData": dropped})
+	if err != nil {
+		return fmt.Errorf("writing the patch of ConfigMap %s/%s: %w", s.namespace, name, err)
+	}
+	_, err = s.client.CoreV1().ConfigMaps(s.namespace).Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("dropping keys of ConfigMap %s/%s: %w", s.namespace, name, err)
+	}
+	return nil
+}
+
+// Delete removes a segment. That it has gone is no error.
+func (s *Segments) Delete(ctx context.Context, name string) error {
+	err := s.client.CoreV1().ConfigMaps(s.namespace).Delete(ctx, name, metav1.DeleteOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("deleting ConfigMap %s/%s: %w", s.namespace, name, err)
+	}
+	return nil
+}
+
+// List returns the content of all segments of the driver, by name.
+func (s *Segments) List(ctx context.Context) (map[string]map[string][]byte, error) {
+	all := map[string]map[string][]byte{}
+	options := metav1.ListOptions{LabelSelector: s.labels().String(), Limit: 50}
+	for {
+		page, err := s.client.CoreV1().ConfigMaps(s.namespace).List(ctx, options)
+		if err != nil {
+			return nil, fmt.Errorf("listing the ConfigMaps of namespace %s with label %s: %w", s.namespace, options.LabelSelector, err)
+		}
+		for i := range page.Items {
+			all[page.Items[i].Name] = page.Items[i].BinaryData
+		}
+		if options.Continue = page.Continue; options.Continue == "" {
+			return all, nil
+		}
+	}
+}
+
+// ErrNoAccess is wrapped by the error of [Segments.Access] when a right is
+// missing.
+var ErrNoAccess = errors.New("rights to ConfigMaps are missing")
+
+// segmentVerbs are what the journal does with ConfigMaps.
+func segmentVerbs() []string { return []string{"list", "create", "patch", "delete"} }
+
+// Access asks the API server whether this process may do with the namespace's
+// ConfigMaps what it has to. The error wraps [ErrNoAccess] and prints the
+// missing role when it may not.
+func (s *Segments) Access(ctx context.Context) error {
+	var missing []string
+	for _, verb := range segmentVerbs() {
+		review, err := s.client.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, &authorizationv1.SelfSubjectAccessReview{
+			Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{
+				Namespace: s.namespace, Verb: verb, Resource: "configmaps",
+			}},
+		}, metav1.CreateOptions{})
+		if err != nil {
+			return fmt.Errorf("asking for the rights to the ConfigMaps of namespace %s: %w", s.namespace, err)
+		}
+		if !review.Status.Allowed {
+			missing = append(missing, verb)
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("%w: the service account may not %s those of namespace %q: add this rule to its Role there:\n%s",
+			ErrNoAccess, strings.Join(missing, ", "), s.namespace, segmentRule())
+	}
+	return nil
+}
+
+func segmentRule() string {
+	return "- apiGroups: [\"\"]\n  resources: [configmaps]\n  verbs: [" + strings.Join(segmentVerbs(), ", ") + "]"
+}

@@ -1,0 +1,139 @@
+package sidecar
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/rand"
+	"k8s.io/klog/v2"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/journal"
+	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
+	"github.com/csi-provisioner/csi-provisioner/pkg/names"
+	"github.com/csi-provisioner/csi-provisioner/pkg/options"
+)
+
+const (
+	// recoverRetry is the time until the journal is read again that can't be.
+	recoverRetry = time.Second
+	// adoptEvery is the time after which it is looked for what a former leader has
+	// written late.
+	adoptEvery = 2 * time.Minute
+	// flushTimeout bounds the last writes of the journal.
+	flushTimeout = 5 * time.Second
+)
+
+func (p *process) newJournal() *journal.Journal {
+	o := journal.Options{
+		Optional: p.config.Journal.Mode == options.JournalAuto,
+		Prefix:   names.JournalPrefix + rand.String(10) + "-",
+		Clock:    p.clock,
+		Metrics:  p.metrics.Journal,
+		Report:   p.reportJournal,
+	}
+	if p.config.Journal.Mode != options.JournalOff {
+		segments := p.segments()
+		o.Store, o.Access = segments, segments.Access
+	}
+	return journal.New(o)
+}
+
+func (p *process) segments() *kube.Segments {
+	return kube.NewSegments(p.clients.Core, p.namespace(), p.session.Info().Name)
+}
+
+// requireJournal returns an error if the journal must be there and can't be: a
+// standby finds that out before it is needed.
+func (p *process) requireJournal(ctx context.Context) error {
+	if !p.config.Controllers.Provisioner || p.config.Journal.Mode != options.JournalRequired {
+		return nil
+	}
+	if err := p.segments().Access(ctx); errors.Is(err, kube.ErrNoAccess) {
+		return err
+	}
+	return nil
+}
+
+// reportJournal tells of a problem with the journal where people look.
+func (p *process) reportJournal(ctx context.Context, problem error) {
+	logger := klog.FromContext(ctx)
+	if problem == nil {
+		logger.Info("Volumes are recorded again before they are created")
+		return
+	}
+	logger.Error(problem, "The journal of volumes in creation has a problem", "provisioningJournal", p.config.Journal.Mode)
+	if errors.Is(problem, kube.ErrNoAccess) {
+		problem = errors.Join(errors.New("volumes are created without a record: one may be lost if this process crashes"), problem)
+	}
+	if p.config.Journal.Pod == "" {
+		return
+	}
+	p.events.Warning(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{
+		Name: p.config.Journal.Pod, Namespace: p.namespace(), UID: types.UID(p.config.Journal.PodUID),
+	}}, names.ReasonJournalUnavailable, problem.Error())
+}
+
+// prepare takes over what the process that worked before has begun.
+func (c *provisioner) prepare(ctx, stop context.Context) error {
+	for {
+		err := c.adopt(ctx)
+		if err == nil || errors.Is(err, kube.ErrNoAccess) {
+			return err
+		}
+		klog.FromContext(ctx).Error(err, "Waiting for the journal: no volume is created before it has been read")
+		select {
+		case <-time.After(recoverRetry):
+		case <-stop.Done():
+			return context.Cause(stop)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func (c *provisioner) adopt(ctx context.Context) error {
+	intents, err := c.journal.Recover(ctx)
+	if err != nil {
+		return err
+	}
+	c.provision.Resume(intents)
+	for _, intent := range intents {
+		c.claims.Add(intent.Claim)
+	}
+	if len(intents) > 0 {
+		klog.FromContext(ctx).Info("Taking over volumes whose creation has been begun", "number", len(intents))
+	}
+	return nil
+}
+
+// adoptLate takes over what a former leader has written after it was no longer
+// one.
+func (c *provisioner) adoptLate(ctx context.Context, stop <-chan struct{}) {
+	ticker := time.NewTicker(adoptEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+		case <-stop:
+			return
+		case <-ctx.Done():
+			return
+		}
+		if err := c.adopt(ctx); err != nil {
+			klog.FromContext(ctx).Error(err, "Looking for late records in the journal")
+		}
+	}
+}
+
+// flush writes what is left, for the next process to begin with nothing.
+func (c *provisioner) flush(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
+	defer cancel()
+	if err := c.journal.Flush(ctx); err != nil {
+		klog.FromContext(ctx).Error(err, "Some ended records stay in the journal: the next process drops them")
+	}
+}
