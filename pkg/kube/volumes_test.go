@@ -130,6 +130,34 @@ func TestStoreTellsRefusalsFromFailures(t *testing.T) {
 	}
 }
 
+// A refusal does not say that the volume is not there: the API server looks at
+// the name last.
+func TestStoreRefusedWhatIsStored(t *testing.T) {
+	refused := apierrors.NewInvalid(schema.GroupKind{Kind: "PersistentVolume"}, "pvc-1", nil)
+	var taken *TakenError
+	for name, c := range map[string]struct {
+		stored *corev1.PersistentVolume
+		right  func(error) bool
+	}{
+		"stored":  {owned("1", "h"), func(err error) bool { return err == nil }},
+		"another": {owned("2", "other"), func(err error) bool { return errors.As(err, &taken) && !errors.Is(err, ErrRefused) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := fake.NewClientset(c.stored)
+			failing(client, "create", "persistentvolumes", refused)
+			if err := NewVolumes(client).Store(t.Context(), owned("1", "h")); !c.right(err) {
+				t.Errorf("Store: error %v", err)
+			}
+		})
+	}
+	client := fake.NewClientset()
+	failing(client, "create", "persistentvolumes", refused)
+	failing(client, "get", "persistentvolumes", errors.New("no leader"))
+	if err := NewVolumes(client).Store(t.Context(), owned("1", "h")); err == nil || errors.Is(err, ErrRefused) {
+		t.Errorf("Store: error %v, want one that leaves it open", err)
+	}
+}
+
 // Somebody else's volume may go before it can be looked at.
 func TestStoreWhatExistsNoMore(t *testing.T) {
 	client := fake.NewClientset()

@@ -350,9 +350,16 @@ type store struct {
 	volumes map[string]*corev1.PersistentVolume
 	errs    []error
 	writes  int
+	// getErrs tell how the next reads end.
+	getErrs []error
 }
 
 func (s *store) Get(_ context.Context, name string) (*corev1.PersistentVolume, error) {
+	if len(s.getErrs) > 0 {
+		err := s.getErrs[0]
+		s.getErrs = s.getErrs[1:]
+		return nil, err
+	}
 	if volume, ok := s.volumes[name]; ok {
 		return volume, nil
 	}
@@ -440,6 +447,7 @@ func (w *world) Get(_ context.Context, namespace, name string) (*corev1.Persiste
 // fakeJournal keeps intents in memory; errs tell how the next records end.
 type fakeJournal struct {
 	open    map[types.UID]*journal.Intent
+	last    *journal.Intent
 	undoing []types.UID
 	errs    []error
 	records int
@@ -457,7 +465,7 @@ func (j *fakeJournal) Begin(_ context.Context, intent *journal.Intent) error {
 			return err
 		}
 	}
-	j.open[intent.Claim.UID] = intent
+	j.open[intent.Claim.UID], j.last = intent, intent
 	return nil
 }
 

@@ -1,0 +1,119 @@
+package kube
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/names"
+)
+
+func TestSegments(t *testing.T) {
+	others := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "other", Namespace: "ns", Labels: map[string]string{names.JournalLabel: "other.example"}}}
+	elsewhere := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "one", Namespace: "elsewhere", Labels: map[string]string{names.JournalLabel: "driver.example"}}}
+	client := fake.NewClientset(others, elsewhere)
+	s := NewSegments(client, "ns", "driver.example")
+	have := func(want map[string]map[string][]byte) {
+		t.Helper()
+		got, err := s.List(t.Context())
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("List: %v (-want +got):\n%s", err, diff)
+		}
+	}
+	do := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	have(map[string]map[string][]byte{})
+	content := map[string][]byte{"a": {1}, "b": {2}, "c": {3}}
+	do(s.Create(t.Context(), "one", content))
+	do(s.Create(t.Context(), "one", content)) // An answer was lost.
+	do(s.Create(t.Context(), "two", map[string][]byte{"d": {4}}))
+	do(s.Drop(t.Context(), "one", []string{"a", "c", "x"}))
+	do(s.Drop(t.Context(), "three", []string{"a"}))
+	have(map[string]map[string][]byte{"one": {"b": {2}}, "two": {"d": {4}}})
+	do(s.Delete(t.Context(), "one"))
+	do(s.Delete(t.Context(), "one"))
+	have(map[string]map[string][]byte{"two": {"d": {4}}})
+}
+
+func TestSegmentsErrorsNameTheConfigMap(t *testing.T) {
+	client := fake.NewClientset()
+	down := errors.New("no leader")
+	failing(client, "*", "configmaps", down)
+	s := NewSegments(client, "ns", "driver.example")
+	_, list := s.List(t.Context())
+	for name, err := range map[string]error{
+		"storing ConfigMap ns/one":            s.Create(t.Context(), "one", nil),
+		"dropping keys of ConfigMap ns/one":   s.Drop(t.Context(), "one", nil),
+		"deleting ConfigMap ns/one":           s.Delete(t.Context(), "one"),
+		"listing the ConfigMaps of namespace": list,
+	} {
+		if !errors.Is(err, down) || !strings.Contains(err.Error(), name) {
+			t.Errorf("the error is %v, want one with %q", err, name)
+		}
+	}
+}
+
+func TestSegmentsArePaged(t *testing.T) {
+	client := fake.NewClientset()
+	client.PrependReactor("list", "configmaps", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		options := action.(clienttesting.ListActionImpl).ListOptions
+		if options.Limit == 0 || options.LabelSelector != "csi-provisioner/journal=driver.example" {
+			t.Errorf("the options are %+v", options)
+		}
+		page := &corev1.ConfigMapList{Items: []corev1.ConfigMap{{ObjectMeta: metav1.ObjectMeta{Name: "page-" + options.Continue, Labels: map[string]string{names.JournalLabel: "driver.example"}}}}}
+		if options.Continue == "" {
+			page.Continue = "2"
+		}
+		return true, page, nil
+	})
+	got, err := NewSegments(client, "ns", "driver.example").List(t.Context())
+	if found := slices.Sorted(maps.Keys(got)); err != nil || !slices.Equal(found, []string{"page-", "page-2"}) {
+		t.Errorf("List: %q, %v", found, err)
+	}
+}
+
+func TestSegmentsAccess(t *testing.T) {
+	for name, c := range map[string]struct {
+		denied []string
+		err    error
+		want   []string
+	}{
+		"all":         {},
+		"two missing": {denied: []string{"create", "delete"}, want: []string{"may not create, delete those of namespace \"ns\"", "- apiGroups: [\"\"]\n  resources: [configmaps]\n  verbs: [list, create, patch, delete]"}},
+		"not known":   {err: apierrors.NewInternalError(errors.New("etcd")), want: []string{"etcd"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := fake.NewClientset()
+			client.PrependReactor("create", "selfsubjectaccessreviews", func(action clienttesting.Action) (bool, runtime.Object, error) {
+				review := action.(clienttesting.CreateAction).GetObject().(*authorizationv1.SelfSubjectAccessReview)
+				about := review.Spec.ResourceAttributes
+				review.Status.Allowed = about.Namespace == "ns" && about.Resource == "configmaps" && !slices.Contains(c.denied, about.Verb)
+				return true, review, c.err
+			})
+			err := NewSegments(client, "ns", "driver.example").Access(t.Context())
+			if (err == nil) != (c.want == nil) || errors.Is(err, ErrNoAccess) != (c.denied != nil) {
+				t.Errorf("Access: %v", err)
+			}
+			for _, want := range c.want {
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("Access: %v, want %q in it", err, want)
+				}
+			}
+		})
+	}
+}
