@@ -18,6 +18,10 @@ import (
 // not wait while PersistentVolumes are written.
 const inProgress = 4
 
+// minInProgress is how many are at least: enough to share the writes of the
+// journal, however few calls the driver may get.
+const minInProgress = 64
+
 // part is what takes the place of one sidecar while this process has the leases.
 type part interface {
 	// subscribe has the part told of what changes, beginning with what there is
@@ -80,7 +84,7 @@ func (p *process) newParts(stop <-chan struct{}) ([]part, error) {
 func (p *process) queue(name string, calls int, retryStart, retryMax time.Duration) controller.Options {
 	return controller.Options{
 		Name:       name,
-		Workers:    inProgress * calls,
+		Workers:    max(minInProgress, inProgress*calls),
 		RetryStart: retryStart,
 		RetryMax:   retryMax,
 		Clock:      p.clock,

@@ -35,7 +35,9 @@ type Safeguards struct {
 	// Remember: nor later, when there has been a PersistentVolume that it made
 	// or saw, before it has asked the API server.
 	Remember bool
-	// FreshStart: a new leader waits until its caches are as new as its lease.
+	// FreshStart: a new leader waits until its caches are as new as its lease. (The
+	// program does not wait: for claims that are older than its lease, it is as
+	// with AlwaysAsk.)
 	FreshStart bool
 	// AlwaysAsk: claim and PersistentVolume are read from the API server before
 	// every intent; it can take the place of Remember and FreshStart.
@@ -48,20 +50,19 @@ type Safeguards struct {
 	// DropUncertain: an intent whose write had no answer is removed in the end.
 	DropUncertain bool
 	// MarkUseless: that a volume is going to be deleted is written into its
-	// intents first. Only a driver that is not ByVolume makes it necessary.
+	// intents first, for drivers that are not ByVolume.
 	MarkUseless bool
-	// ReadAgain: the leader looks for intents of former processes again, later.
-	// Only LateWrites make it necessary.
+	// ReadAgain: the leader looks for intents of former processes again, later,
+	// for LateWrites.
 	ReadAgain bool
 }
 
-// Full returns the protocol as it is, without what only worlds worse than the
-// assumed one make necessary.
+// Full returns the protocol as it is.
 func Full() Safeguards {
 	return Safeguards{
 		Journal: true, ExactRepeat: true, PendingOpen: true, AmbiguousOpen: true, LookForPV: true,
 		RestorePV: true, LookWhenRefused: true, KeepSent: true, DeletionWaits: true, FinalizerWaits: true, Expectation: true, Remember: true,
-		FreshStart: true, Fence: true, Compare: true, DropUncertain: true,
+		FreshStart: true, Fence: true, Compare: true, DropUncertain: true, MarkUseless: true, ReadAgain: true,
 	}
 }
 

@@ -103,7 +103,7 @@ func losses() []loss {
 		{name: "ambiguous errors stay open", take: func(s *Safeguards) { s.AmbiguousOpen = false },
 			in: World{Budget: fault}, want: Leaked},
 		{name: "intents of uncertain writes go", take: func(s *Safeguards) { s.DropUncertain = false },
-			in: World{Budget: fault}, want: IntentLeft},
+			in: World{Budget: fault}, want: MadeAgain},
 		{name: "restored PV of a retained volume", take: func(s *Safeguards) { s.RestorePV = false },
 			in: World{Retain: true, Budget: crash}, want: KeptDeleted},
 		{name: "a PV that may be stored, refused", take: func(s *Safeguards) { s.KeepSent = false },
@@ -126,15 +126,13 @@ func losses() []loss {
 			in: World{Retain: true, Budget: both}, want: KeptDeleted},
 		{name: "live look for the PV", with: func(s *Safeguards) { s.AlwaysAsk, s.FreshStart, s.Remember = true, false, false },
 			take: func(s *Safeguards) { s.LookForPV = false }, in: World{Patched: true, Budget: crash}, want: RetainedDeleted},
-		{name: "fence, intents", take: func(s *Safeguards) { s.Fence = false },
-			in: World{Budget: pause}, want: IntentLeft},
 		{name: "fence, volumes", take: func(s *Safeguards) { s.Fence = false },
-			in: World{Budget: pause}, want: Leaked, ignored: []Fault{IntentLeft}},
+			in: World{Budget: pause}, want: Leaked},
 		{name: "fence, data", take: func(s *Safeguards) { s.Fence = false },
 			in: World{Patched: true, Lenient: true, Budget: pause}, want: RetainedDeleted, ignored: []Fault{IntentLeft, Leaked}},
-		{name: "marks, for a driver that deletes what it returns", with: func(s *Safeguards) { s.MarkUseless = true },
+		{name: "marks, for a driver that deletes what it returns",
 			take: func(s *Safeguards) { s.MarkUseless = false }, in: World{Serial: ByCall, Budget: both}, want: Hollow},
-		{name: "journal read again, for writes that are late", with: func(s *Safeguards) { s.ReadAgain = true },
+		{name: "journal read again, for writes that are late",
 			take: func(s *Safeguards) { s.ReadAgain = false }, in: World{LateWrites: true, Lenient: true, Budget: crash}, want: IntentLeft},
 	}
 }
@@ -187,8 +185,6 @@ func TestSomeSafeguardsAreForMoreThanTheModel(t *testing.T) {
 
 // Worlds in which no safeguard is of help: what is assumed is necessary.
 func TestAssumptions(t *testing.T) {
-	helped := Full()
-	helped.MarkUseless, helped.ReadAgain = true, true
 	for name, c := range map[string]struct {
 		in   World
 		want Fault
@@ -200,7 +196,7 @@ func TestAssumptions(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			result := Search(Model{helped, c.in})
+			result := Search(Model{Full(), c.in})
 			t.Log(result)
 			if result.Fault != c.want {
 				t.Errorf("found %q, want %q", result.Fault, c.want)
@@ -210,8 +206,6 @@ func TestAssumptions(t *testing.T) {
 }
 
 func TestDriversThatSerialiseByCallAreSafeWithMarks(t *testing.T) {
-	marking := Full()
-	marking.MarkUseless = true
 	for _, in := range []World{
 		{Mended: true, Budget: Budget{Faults: 2, Crashes: 2}},
 		{Retain: true, SameHandle: true, Budget: Budget{Faults: 2, Crashes: 2}},
@@ -220,7 +214,7 @@ func TestDriversThatSerialiseByCallAreSafeWithMarks(t *testing.T) {
 		in.Serial = ByCall
 		t.Run(fmt.Sprintf("%+v", in), func(t *testing.T) {
 			t.Parallel()
-			if result := Search(Model{marking, in}); result.Fault != Fine {
+			if result := Search(Model{Full(), in}); result.Fault != Fine {
 				t.Error(result)
 			}
 		})
