@@ -12,8 +12,8 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 )
 
-// writeTimeout bounds one request to the store.
-const writeTimeout = 10 * time.Second
+// requestTimeout bounds one request to the store.
+const requestTimeout = 10 * time.Second
 
 // Run writes until ctx ends, when everybody who waits gets an error. It must run
 // for Begin to return.
@@ -101,7 +101,7 @@ func (j *Journal) write(ctx context.Context, s *segment) {
 		return
 	}
 	if !refused(err) {
-		j.noteLost(name)
+		j.noteLost(name, s)
 	}
 	err = fmt.Errorf("recording what is to be created in the journal: %w", err)
 	j.report(ctx, err)
@@ -120,7 +120,7 @@ func (j *Journal) create(ctx context.Context, name string, s *segment) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	return j.options.Store.Create(ctx, name, content)
 }
@@ -138,12 +138,19 @@ func (j *Journal) turnOff(ctx context.Context, err error) bool {
 	if !j.options.Optional || !apierrors.IsForbidden(err) {
 		return false
 	}
-	missing := j.options.Access(ctx)
+	missing := j.missing(ctx)
 	if !errors.Is(missing, kube.ErrNoAccess) {
 		return false
 	}
 	j.setOff(ctx, missing)
 	return true
+}
+
+// missing asks for the rights to the store.
+func (j *Journal) missing(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	return j.options.Access(ctx)
 }
 
 // setOff goes on without the store for the reason given, and with it for nil.
@@ -166,8 +173,9 @@ func (j *Journal) rememberAll(writes []*write) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, w := range writes {
-		uid := w.intent.Claim.UID
-		j.remember(w.intent, j.records[uid])
+		if !w.abandoned {
+			j.remember(w.intent, j.records[w.intent.Claim.UID])
+		}
 		w.done <- nil
 	}
 }
@@ -211,12 +219,23 @@ func (j *Journal) supersede(uid types.UID, old *record) {
 }
 
 // noteLost has a segment deleted that may have been written although there was an
-// error.
-func (j *Journal) noteLost(name string) {
+// error. Until it is gone, it counts as a record of its claims that has ended.
+func (j *Journal) noteLost(name string, s *segment) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	stored := newStoredSegment()
 	stored.lost = true
 	j.stored[name] = stored
+	for _, w := range s.writes {
+		uid := w.intent.Claim.UID
+		r := j.records[uid]
+		if r == nil {
+			r = j.remember(w.intent, nil)
+			r.state = Ended
+		}
+		r.segments[name] = struct{}{}
+		stored.keys[uid] = struct{}{}
+		stored.end(uid, j.options.Clock.Now())
+	}
 	signal(j.dropNow)
 }

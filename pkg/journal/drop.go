@@ -124,7 +124,7 @@ func (s *storedSegment) drop(name string) drop {
 }
 
 func (j *Journal) drop(ctx context.Context, d drop) {
-	writing, cancel := context.WithTimeout(ctx, writeTimeout)
+	writing, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	var err error
 	if d.whole {

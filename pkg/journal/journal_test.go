@@ -257,6 +257,27 @@ func TestFailedWriteIsReportedAndLeavesNothing(t *testing.T) {
 	}
 }
 
+// Until it is certain that the lost segment is not there, the next process may
+// find it.
+func TestSettleWaitsForLostSegments(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, d *desk) {
+		down := errors.New("timeout")
+		d.shelf.failNext(failure{down, true}, failure{error: down})
+		if err := d.Begin(t.Context(), intent(1)); err == nil {
+			t.Error("Begin has no error")
+		}
+		time.Sleep(2 * latency) // It can't be deleted at once.
+		d.begin(intent(1))
+		d.End(uid(1))
+		time.Sleep(time.Second / 2)
+		d.recorded("uid-0001")
+		if err := d.Settle(t.Context(), uid(1)); err != nil {
+			t.Errorf("Settle: %v", err)
+		}
+		d.empty()
+	})
+}
+
 func TestRefusedWriteIsNotCleanedUp(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, d *desk) {
 		d.shelf.failNext(failure{error: apierrors.NewTooManyRequests("later", 1)})

@@ -24,17 +24,29 @@ func (j *Journal) Recover(ctx context.Context) ([]*Intent, error) {
 	if err != nil || !on {
 		return nil, err
 	}
+	segments, err := j.list(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	var all []found
+	for name, content := range segments {
+		if j.isUnknown(name) {
+			names = append(names, name)
+			all = append(all, read(name, content)...)
+		}
+	}
+	return j.adopt(ctx, names, all), nil
+}
+
+func (j *Journal) list(ctx context.Context) (map[string]map[string][]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
 	segments, err := j.options.Store.List(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("reading the journal: %w", err)
 	}
-	var all []found
-	for name, content := range segments {
-		if j.adopts(name) {
-			all = append(all, read(name, content)...)
-		}
-	}
-	return j.adopt(ctx, all), nil
+	return segments, nil
 }
 
 // access asks for the right to use the store once, and again while it is missing.
@@ -45,7 +57,7 @@ func (j *Journal) access(ctx context.Context) (on bool, err error) {
 	if known {
 		return true, nil
 	}
-	missing := j.options.Access(ctx)
+	missing := j.missing(ctx)
 	if missing != nil && (!j.options.Optional || !errors.Is(missing, kube.ErrNoAccess)) {
 		return false, missing
 	}
@@ -59,27 +71,19 @@ func (j *Journal) access(ctx context.Context) (on bool, err error) {
 	return missing == nil, nil
 }
 
-// adopts tells whether a segment is one that nobody takes care of. What this
-// process has written, it knows; if it comes to light after its deletion, it is
-// deleted again.
-func (j *Journal) adopts(name string) bool {
+// isUnknown tells whether a segment is one that nobody takes care of. What this
+// process is writing or has just deleted, it knows.
+func (j *Journal) isUnknown(name string) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if _, known := j.stored[name]; known {
-		return false
-	}
+	_, known := j.stored[name]
 	_, gone := j.gone[name]
-	if gone {
-		s := newStoredSegment()
-		s.lost = true
-		j.stored[name] = s
-		signal(j.dropNow)
-	}
-	return !gone && !strings.HasPrefix(name, j.options.Prefix)
+	return !known && (gone || !strings.HasPrefix(name, j.options.Prefix))
 }
 
-// adopt takes what was found, and returns the intents that are new.
-func (j *Journal) adopt(ctx context.Context, all []found) []*Intent {
+// adopt takes care of segments, and returns the intents in them that are new. A
+// segment that comes to light after its deletion is deleted again.
+func (j *Journal) adopt(ctx context.Context, names []string, all []found) []*Intent {
 	// The first of a claim is the valid one.
 	slices.SortFunc(all, func(a, b found) int {
 		return cmp.Or(cmp.Compare(b.generation, a.generation), cmp.Compare(a.segment, b.segment), cmp.Compare(a.uid, b.uid))
@@ -87,11 +91,15 @@ func (j *Journal) adopt(ctx context.Context, all []found) []*Intent {
 	var intents []*Intent
 	var broken []error
 	j.mu.Lock()
+	for _, name := range names {
+		s := newStoredSegment()
+		_, s.lost = j.gone[name]
+		j.stored[name] = s
+	}
 	for _, f := range all {
-		s, known := j.stored[f.segment]
-		if !known {
-			s = newStoredSegment()
-			j.stored[f.segment] = s
+		s := j.stored[f.segment]
+		if s.lost {
+			continue
 		}
 		s.keys[f.uid] = struct{}{}
 		j.generation = max(j.generation, f.generation)

@@ -67,6 +67,7 @@ func TestNextProcessFindsExactlyWhatWasBegun(t *testing.T) {
 		}
 		second := crash(t, first)
 		second.takesOver(full, bare)
+		second.shelf.segments["empty"] = nil
 		second.takesOver() // Each is told of once.
 		second.End(uid(1))
 		second.End(uid(2))
