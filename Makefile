@@ -19,6 +19,12 @@ UNIT_TIMEOUT := 10m
 E2E_TIMEOUT  := 25m
 # The time that each fuzz target gets in make fuzz.
 FUZZTIME := 60s
+# What make chaos does: the seed, the volumes that this project's sidecar and its
+# peers are asked for, and where the table goes.
+CHAOS_SEED         := 1
+CHAOS_VOLUMES      := 10000
+CHAOS_PEER_VOLUMES := 1000
+CHAOS_OUT          := $(BIN)/chaos.md
 
 step = @printf '\n==> %s\n' "$(1)"
 
@@ -43,6 +49,11 @@ e2e: programs ## End-to-end tests on a real cluster; with a kubelet and real vol
 	$(call step,End-to-end tests)
 	cd test/e2e && go test -count=1 -p 1 -timeout $(E2E_TIMEOUT) $$(go list ./... | grep -v /suite)
 	cd test/e2e && go test -count=1 -parallel 8 -timeout $(E2E_TIMEOUT) ./suite
+
+.PHONY: chaos
+chaos: programs $(BIN)/chaos $(BIN)/peer-provisioner $(BIN)/peer-resizer ## Look for lost volumes, for half an hour, in this sidecar and its peers (CHAOS_SEED, CHAOS_VOLUMES).
+	@$(BIN)/chaos --seed=$(CHAOS_SEED) --volumes=$(CHAOS_VOLUMES) --program=$(BIN)/chaos-provisioner \
+	  --peers=$(BIN)/peer-provisioner,$(BIN)/peer-resizer --peer-volumes=$(CHAOS_PEER_VOLUMES) --out=$(CHAOS_OUT)
 
 .PHONY: cluster
 cluster: programs ## Start a cluster and leave it running until Ctrl-C.
@@ -70,6 +81,7 @@ verify: $(BIN)/golangci-lint ## Check format, vet, lint and that go.mod files ar
 	go mod tidy -diff
 	cd test/e2e && go mod tidy -diff
 	cd test/e2e/kube && go mod tidy -diff
+	cd $(PEERS) && go mod tidy -diff
 	cd hack/tools && go mod tidy -diff
 
 .PHONY: build
@@ -81,7 +93,7 @@ clean: ## Remove what was built.
 
 # The programs that the demonstration and the end-to-end tests run.
 .PHONY: programs
-programs: xfsprogs $(BIN)/kube $(BIN)/csi-provisioner $(BIN)/driver $(BIN)/demo $(BIN)/cluster
+programs: xfsprogs $(BIN)/kube $(BIN)/csi-provisioner $(BIN)/chaos-provisioner $(BIN)/driver $(BIN)/demo $(BIN)/cluster
 
 # go build finds out by itself whether there is anything to do.
 .PHONY: $(BIN)/csi-provisioner
@@ -89,8 +101,14 @@ $(BIN)/csi-provisioner:
 	@echo "==> Building the sidecar"
 	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/csi-provisioner
 
-.PHONY: $(BIN)/driver $(BIN)/demo $(BIN)/cluster
-$(BIN)/driver $(BIN)/demo $(BIN)/cluster:
+# The sidecar with failpoints: it can be told to die before or after a call.
+.PHONY: $(BIN)/chaos-provisioner
+$(BIN)/chaos-provisioner:
+	@echo "==> Building the sidecar with failpoints"
+	@CGO_ENABLED=0 go build -tags failpoints -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/csi-provisioner
+
+.PHONY: $(BIN)/driver $(BIN)/demo $(BIN)/cluster $(BIN)/chaos
+$(BIN)/driver $(BIN)/demo $(BIN)/cluster $(BIN)/chaos:
 	@echo "==> Building the test program $(@F)"
 	@cd test/e2e && CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o ../../$@ ./cmd/$(@F)
 
@@ -98,6 +116,17 @@ $(BIN)/kube: $(shell find test/e2e/kube -name '*.go' -o -name 'go.*')
 	@echo "==> Building Kubernetes $(KUBE_VERSION), which takes some minutes the first time"
 	@hack/progress.sh "still building Kubernetes" \
 	  bash -c "cd test/e2e/kube && CGO_ENABLED=0 go build -trimpath -ldflags '$(KUBE_LDFLAGS)' -o ../../../$@ ."
+	@touch $@
+
+# The peers, to compare with.
+PEER_MODULES := github.com/kubernetes-csi
+PEERS        := test/e2e/peers
+$(BIN)/peer-provisioner: PEER := $(PEER_MODULES)/external-provisioner/v6/cmd/csi-provisioner
+$(BIN)/peer-resizer:     PEER := $(PEER_MODULES)/external-resizer/v2/cmd/csi-resizer
+$(BIN)/peer-provisioner $(BIN)/peer-resizer: $(PEERS)/go.mod
+	@echo "==> Building $(PEER), which takes some minutes the first time"
+	@hack/progress.sh "still building $(@F)" \
+	  bash -c "cd $(PEERS) && CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o ../../../$@ $(PEER)"
 	@touch $@
 
 $(BIN)/golangci-lint: hack/tools/go.mod

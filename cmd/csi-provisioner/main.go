@@ -27,7 +27,12 @@ const (
 	exitUsage   = 2
 )
 
-func main() { os.Exit(run()) }
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == auditCommand {
+		os.Exit(runAudit(os.Args[2:], os.Getenv, os.Stdout, os.Stderr))
+	}
+	os.Exit(run())
+}
 
 func run() int {
 	config, err := options.Parse(options.ForProgram(os.Args[0], os.Args[1:]), os.Getenv, os.Stdout)

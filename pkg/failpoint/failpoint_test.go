@@ -30,7 +30,7 @@ func (j *journey) NewStream(context.Context, *grpc.StreamDesc, string, ...grpc.C
 func (j *journey) RoundTrip(r *http.Request) (*http.Response, error) {
 	sent, _ := io.ReadAll(r.Body)
 	j.steps = append(j.steps, strings.TrimSpace(r.Method+" "+string(sent)))
-	return &http.Response{StatusCode: http.StatusTeapot}, nil
+	return &http.Response{StatusCode: http.StatusTeapot, Body: http.NoBody}, nil
 }
 
 func TestDriver(t *testing.T) {
@@ -94,8 +94,12 @@ func TestAPI(t *testing.T) {
 					t.Fatal(err)
 				}
 				response, err := trigger.Transport(&j).RoundTrip(request)
-				if err != nil || response.StatusCode != http.StatusTeapot {
-					t.Errorf("the answer is %v, %v", response, err)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer response.Body.Close()
+				if response.StatusCode != http.StatusTeapot {
+					t.Errorf("the answer is %v", response)
 				}
 				if diff := cmp.Diff(want, j.steps); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)

@@ -80,13 +80,7 @@ func (s *shelf) Delete(_ context.Context, name string) error {
 }
 
 func (s *shelf) List(context.Context) (map[string]map[string][]byte, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	all := map[string]map[string][]byte{}
-	for name, content := range s.segments {
-		all[name] = maps.Clone(content)
-	}
-	return all, nil
+	return s.snapshot(), nil
 }
 
 func (s *shelf) Access(context.Context) error {
@@ -99,6 +93,26 @@ func (s *shelf) setMissing(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.missing = err
+}
+
+// snapshot returns what is on the shelf.
+func (s *shelf) snapshot() map[string]map[string][]byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := map[string]map[string][]byte{}
+	for name, content := range s.segments {
+		all[name] = maps.Clone(content)
+	}
+	return all
+}
+
+// put puts segments back on the shelf.
+func (s *shelf) put(segments map[string]map[string][]byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, content := range segments {
+		s.segments[name] = maps.Clone(content)
+	}
 }
 
 // log returns the writes since it was called last.

@@ -67,7 +67,7 @@ func TestNextProcessFindsExactlyWhatWasBegun(t *testing.T) {
 		}
 		second := crash(t, first)
 		second.takesOver(full, bare)
-		second.shelf.segments["empty"] = nil
+		second.shelf.put(map[string]map[string][]byte{"empty": nil})
 		second.takesOver() // Each is told of once.
 		second.End(uid(1))
 		second.End(uid(2))
@@ -93,11 +93,11 @@ func TestLastRecordIsTheValidOne(t *testing.T) {
 		changed := &Intent{Claim: old.Claim, Plans: []*provision.Plan{plan(1, "silver"), old.Plans[0]}}
 		first := open(t, newShelf(), nil)
 		first.begin(old)
-		before := maps.Clone(first.shelf.segments)
+		before := first.shelf.snapshot()
 		first.begin(changed)
 		time.Sleep(time.Second)
 		first.stop()
-		maps.Copy(first.shelf.segments, before)
+		first.shelf.put(before)
 		second := crash(t, first)
 		second.takesOver(changed)
 		time.Sleep(time.Second)
@@ -106,7 +106,7 @@ func TestLastRecordIsTheValidOne(t *testing.T) {
 		again := &Intent{Claim: old.Claim, Plans: []*provision.Plan{plan(1, "bronze")}}
 		second.begin(again)
 		time.Sleep(time.Second)
-		maps.Copy(first.shelf.segments, before)
+		first.shelf.put(before)
 		third := crash(t, second)
 		third.takesOver(again)
 		third.End(uid(1))
@@ -121,17 +121,18 @@ func TestLateSegments(t *testing.T) {
 	story(t, func(t *testing.T) {
 		former := open(t, newShelf(), nil)
 		former.begin(intent(1))
-		late := former.shelf.segments
+		late := former.shelf.snapshot()
+		former.stop()
 		former.shelf.segments = map[string]map[string][]byte{}
 		current := crash(t, former)
 		current.takesOver()
 		current.begin(intent(2))
-		maps.Copy(current.shelf.segments, late)
+		current.shelf.put(late)
 		current.takesOver(intent(1))
 		current.End(uid(1))
 		time.Sleep(time.Second)
 		current.recorded("uid-0002")
-		maps.Copy(current.shelf.segments, late)
+		current.shelf.put(late)
 		current.takesOver()
 		time.Sleep(time.Second)
 		current.recorded("uid-0002")
@@ -140,7 +141,7 @@ func TestLateSegments(t *testing.T) {
 		_ = current.Begin(t.Context(), intent(3))
 		time.Sleep(time.Second)
 		lost := fmt.Sprintf("%s%d", current.options.Prefix, current.written)
-		current.shelf.segments[lost] = late[slices.Collect(maps.Keys(late))[0]]
+		current.shelf.put(map[string]map[string][]byte{lost: late[slices.Collect(maps.Keys(late))[0]]})
 		current.takesOver()
 		time.Sleep(time.Second)
 		current.recorded("uid-0002")
@@ -163,9 +164,11 @@ func TestWhatCanNotBeReadIsKept(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, content := range first.shelf.segments {
+		segments := first.shelf.snapshot()
+		for _, content := range segments {
 			content["broken"], content["newer"], content["empty"] = []byte("?"), newer, empty
 		}
+		first.shelf.put(segments)
 		second := crash(t, first)
 		second.takesOver(intent(0), intent(1))
 		told := second.told()

@@ -15,6 +15,9 @@ const (
 	CapacityPrefix = "csisc-"
 )
 
-// ReasonStorageCapacityFailed, Warning, on a class: the driver has not told how
-// much capacity there is for it somewhere.
-const ReasonStorageCapacityFailed = "StorageCapacityFailed"
+// Reasons of events.
+const (
+	// ReasonStorageCapacityFailed, Warning, on a class: the driver has not told how
+	// much capacity there is for it somewhere.
+	ReasonStorageCapacityFailed = "StorageCapacityFailed"
+)

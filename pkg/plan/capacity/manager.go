@@ -34,6 +34,6 @@ func ManagedBy(nodeName string) string {
 
 func digest(text string) string {
 	hash := fnv.New32a()
-	hash.Write([]byte(text)) // never fails
+	_, _ = hash.Write([]byte(text)) // never fails
 	return fmt.Sprintf("%08x", hash.Sum32())
 }

@@ -282,3 +282,34 @@ func TestControlRefusesWhatItDoesNotKnow(t *testing.T) {
 		t.Errorf("info is %+v, %v: want %+v", info, err, want)
 	}
 }
+
+// TestAbsentIsDecidedInTurn: a call that waited for the one that made its volume is
+// not for a volume that is not there.
+func TestAbsentIsDecidedInTurn(t *testing.T) {
+	r := start(t, driver.Options{InFlight: driver.Wait})
+	for _, rule := range []control.Rule{
+		{ID: "first", Count: 1, Hang: true},
+		{ID: "absent", Match: control.Match{Method: "CreateVolume", Absent: true}, Code: codes.ResourceExhausted},
+	} {
+		if _, err := r.control.AddRule(t.Context(), rule); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ended := make(chan error, 2)
+	for range 2 {
+		go func() {
+			_, err := r.CreateVolume(t.Context(), createRequest("one"))
+			ended <- err
+		}()
+	}
+	r.waitFor(t, control.Filter{Rule: "first", State: control.Running}, 1)
+	r.waitFor(t, control.Filter{Method: "CreateVolume", State: control.Running}, 2)
+	if err := r.control.RemoveRule(t.Context(), "first"); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := <-ended; err != nil {
+			t.Errorf("creating it: %v", err)
+		}
+	}
+}

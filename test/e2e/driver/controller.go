@@ -140,7 +140,7 @@ func (s *controllerServer) GetCapacity(
 		return &csi.GetCapacityResponse{}, nil
 	}
 	topology := s.driver.home()
-	if asked := request.GetAccessibleTopology(); asked != nil {
+	if asked := request.GetAccessibleTopology(); len(asked.GetSegments()) > 0 {
 		topology = s.driver.satisfy(asked.GetSegments())
 		if topology == nil {
 			return &csi.GetCapacityResponse{}, nil

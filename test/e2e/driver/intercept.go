@@ -89,6 +89,8 @@ func (d *Driver) perform(
 		return nil, err
 	}
 	defer leave()
+	// The call before this one may have made the volume.
+	d.name(&c.subject)
 	rule := d.rules.Apply(c.subject)
 	if rule != nil {
 		d.calls.Apply(seq, rule.Rule())

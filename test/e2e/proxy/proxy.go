@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -67,7 +68,8 @@ func Start(config *rest.Config) (*Proxy, error) {
 		Transport:     transport,
 		FlushInterval: -1, // watches
 		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(upstream) },
-		// A client that is killed is what many tests are about.
+		// A client, or an API server, that is killed is what many tests are about.
+		ErrorLog: log.New(io.Discard, "", 0),
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
 			if !errors.Is(err, context.Canceled) {
 				http.Error(w, err.Error(), http.StatusBadGateway)

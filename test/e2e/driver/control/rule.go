@@ -84,6 +84,10 @@ type Match struct {
 	// MinRequiredBytes selects the calls that ask for at least that much:
 	// sizes that are infeasible while smaller ones are not.
 	MinRequiredBytes int64 `json:"minRequiredBytes,omitempty"`
+
+	// Absent selects the calls for volumes that the driver does not have:
+	// CreateVolume, until it has made the volume.
+	Absent bool `json:"absent,omitempty"`
 }
 
 // RuleStatus is a rule and what became of it.

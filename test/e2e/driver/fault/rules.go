@@ -119,7 +119,7 @@ func matches(m control.Match, call Subject) bool {
 	if m.Volume != "" && !strings.Contains(call.VolumeName, m.Volume) && !strings.Contains(call.VolumeID, m.Volume) {
 		return false
 	}
-	if m.MinRequiredBytes > call.RequiredBytes {
+	if m.MinRequiredBytes > call.RequiredBytes || m.Absent && call.VolumeID != "" {
 		return false
 	}
 	for key, value := range m.Parameters {

@@ -38,6 +38,7 @@ func TestRulesMatch(t *testing.T) {
 		"parameter not there":  {control.Match{Parameters: map[string]string{"x": ""}}, false},
 		"exactly that large":   {control.Match{MinRequiredBytes: 10}, true},
 		"larger than required": {control.Match{MinRequiredBytes: 11}, false},
+		"not there yet":        {control.Match{Absent: true}, false},
 		"all but one":          {control.Match{Method: "CreateVolume", Volume: "xyz"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -49,6 +50,16 @@ func TestRulesMatch(t *testing.T) {
 				t.Errorf("matches = %v, want %v", got, tc.want)
 			}
 		})
+	}
+}
+
+func TestRulesMatchAbsentVolumes(t *testing.T) {
+	rules := fault.NewRules()
+	if _, err := rules.Add(control.Rule{Match: control.Match{Absent: true}, Code: codes.ResourceExhausted}); err != nil {
+		t.Fatal(err)
+	}
+	if rules.Apply(fault.Subject{Method: "CreateVolume", VolumeName: "pvc-abc"}) == nil {
+		t.Error("the rule does not match a volume that is not there")
 	}
 }
 

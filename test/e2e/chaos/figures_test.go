@@ -1,0 +1,55 @@
+package chaos
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestFiguresAddUp(t *testing.T) {
+	t.Parallel()
+	var f Figures
+	if !f.Sound() {
+		t.Error("wrong before the first round")
+	}
+	round := Result{
+		Plan:     Plan{Seed: 5, Round: 2, Lives: [][]string{{"after:CreateVolume:1"}}},
+		Asked:    30,
+		Made:     20,
+		Deaths:   Deaths{Killed: 2, Ended: 1, Failpoints: map[string]int{"after:CreateVolume": 1}},
+		Troubles: map[Kind]int{KillDriver: 1},
+		Breaches: []Breach{{Lost, "pvc-1", "volume vol-1 has no PersistentVolume"}},
+	}
+	f.Add(round)
+	f.Add(round)
+	if f.Asked != 60 || f.Made != 40 || f.Rounds != 2 || f.Kills() != 6 || f.Flaws[Lost] != 2 || f.Sound() {
+		t.Errorf("got %+v", f)
+	}
+	want := "seed 5, round 2: lost: pvc-1: volume vol-1 has no PersistentVolume (failpoints [[after:CreateVolume:1]])"
+	if diff := cmp.Diff([]string{want, want}, f.Findings); diff != "" {
+		t.Errorf("findings (-want +got):\n%s", diff)
+	}
+}
+
+func TestTable(t *testing.T) {
+	t.Parallel()
+	own, peer := &Figures{Program: "own"}, &Figures{Program: "peer"}
+	own.Add(Result{Asked: 10, Deaths: Deaths{Failpoints: map[string]int{"before:DeleteVolume": 4}}})
+	peer.Add(Result{Asked: 20, Breaches: []Breach{{Flaw: Lost}, {Flaw: Lost}, {Flaw: Lost}}})
+	table := Table([]*Figures{own, peer})
+	for _, row := range []string{"|  | own | peer |\n|--|--:|--:|\n", "| volumes asked for | 10 | 20 |", "| sidecar killed at failpoints | 4 | 0 |", "| **lost** | 0 | 3 |"} {
+		if !strings.Contains(table, row) {
+			t.Errorf("the table has no row %q:\n%s", row, table)
+		}
+	}
+	if row := "| DeleteVolume | 4 | 0 |"; !strings.Contains(own.Points(), row) {
+		t.Errorf("the table of points has no row %q:\n%s", row, own.Points())
+	}
+	content, err := JSON([]*Figures{own, peer})
+	var back []*Figures
+	if err != nil || json.Unmarshal(content, &back) != nil || len(back) != 2 || back[1].Flaws[Lost] != 3 {
+		t.Errorf("as JSON: %s, %v", content, err)
+	}
+}

@@ -1,0 +1,176 @@
+package chaos
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/driver/control"
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/proxy"
+)
+
+// Never is the moment of what does not happen.
+const Never time.Duration = -1
+
+// A Plan is what happens in one round. Moments count from its beginning.
+type Plan struct {
+	Seed  uint64
+	Round int
+	// Calm lets the claims be bound before the trouble, and the moments, begin.
+	Calm bool
+	// Ambush is the moment of the first kill, or Never: most claims are deleted right
+	// after that, before another sidecar is there.
+	Ambush time.Duration
+	// Replicas of the sidecar, with leader election when there are several.
+	Replicas int
+	// Lives are, for each replica, the failpoints at which its process dies, one
+	// after the other; an empty one is a life without.
+	Lives [][]string
+	// Away is the time until a sidecar that has died is started again.
+	Away   time.Duration
+	Claims []Claim
+	// NamespaceDeleted is the moment when the round's own namespace is.
+	NamespaceDeleted time.Duration
+	Troubles         []Trouble
+	Driver           []control.Rule
+	API              []proxy.Rule
+	// Graceful tells the sidecars to stop in the end; otherwise they are killed.
+	Graceful bool
+}
+
+// A Claim is what a user does with one.
+type Claim struct {
+	Name  string
+	Class Class
+	// Apart puts it into the round's own namespace.
+	Apart    bool
+	Made     time.Duration
+	Grown    time.Duration
+	Modified time.Duration
+	Deleted  time.Duration
+	// Attributes is the VolumeAttributesClass that it is modified to.
+	Attributes string
+	// Again makes another one of the same name when it has been deleted.
+	Again bool
+}
+
+// Class is one of the StorageClasses.
+type Class string
+
+// The classes.
+const (
+	// Delete and Retain are plain classes of that reclaim policy.
+	Delete Class = "delete"
+	Retain Class = "retain"
+	// Credentials and OwnCredentials name a Secret for the driver: the lane's, and
+	// that of the claim's namespace.
+	Credentials    Class = "credentials"
+	OwnCredentials Class = "own-credentials"
+)
+
+// VolumeAttributesClasses.
+const (
+	silver = "silver"
+	gold   = "gold"
+)
+
+// length is the time in which things begin to happen.
+const length = 2500 * time.Millisecond
+
+// NewPlan makes the plan of a round. Without failpoints the sidecar is killed at
+// random moments instead.
+func NewPlan(seed uint64, round int, failpoints bool) Plan {
+	d := dice{rand.New(rand.NewPCG(seed, uint64(round)))}
+	p := Plan{
+		Seed:             seed,
+		Round:            round,
+		Calm:             d.chance(25),
+		Ambush:           Never,
+		Replicas:         1,
+		NamespaceDeleted: Never,
+		Graceful:         d.chance(30),
+		Away:             d.between(100*time.Millisecond, length/2),
+	}
+	if !p.Calm && d.chance(70) {
+		p.Ambush = d.between(100*time.Millisecond, 1500*time.Millisecond)
+	}
+	if p.Ambush == Never && d.chance(50) {
+		p.Replicas = 2
+	}
+	if d.chance(50) {
+		p.NamespaceDeleted = d.moment(length)
+	}
+	for n := range 30 + d.IntN(11) {
+		p.Claims = append(p.Claims, d.claim(fmt.Sprintf("c%d-%d", round, n), p))
+	}
+	p.Driver, p.API = d.driverRules(p.Ambush != Never), d.apiRules()
+	d.deaths(&p, failpoints)
+	return p
+}
+
+// deaths chooses how the sidecars die: some rounds are about failpoints, where there
+// are some, the others about random moments.
+func (d dice) deaths(p *Plan, failpoints bool) {
+	p.Lives = make([][]string, p.Replicas)
+	if p.Ambush != Never && d.chance(70) {
+		p.Troubles = append(d.troubles(p.Replicas, d.IntN(3)), Trouble{Kind: KillSidecar, At: p.Ambush})
+		return
+	}
+	if d.chance(40) {
+		p.Troubles = d.troubles(p.Replicas, 1+d.IntN(4))
+		return
+	}
+	lives := d.lives(p)
+	p.Troubles = d.troubles(p.Replicas, d.IntN(2))
+	if failpoints {
+		p.Lives = lives
+	} else {
+		p.Troubles = append(p.Troubles, d.insteadOf(lives)...)
+	}
+}
+
+// dice are the source of all chance.
+type dice struct{ *rand.Rand }
+
+func (d dice) chance(percent int) bool { return d.IntN(100) < percent }
+
+func (d dice) moment(before time.Duration) time.Duration {
+	return time.Duration(d.Int64N(int64(before)))
+}
+
+func (d dice) between(least, most time.Duration) time.Duration { return least + d.moment(most-least) }
+
+func pick[T any](d dice, from ...T) T { return from[d.IntN(len(from))] }
+
+// claim makes the story of a claim.
+func (d dice) claim(name string, p Plan) Claim {
+	c := Claim{
+		Name:  name,
+		Class: pick(d, Delete, Delete, Delete, Retain, Credentials, OwnCredentials),
+		Apart: d.chance(25),
+		Grown: Never, Modified: Never, Deleted: Never,
+		Attributes: pick(d, silver, gold),
+	}
+	changed := 15
+	if p.Calm {
+		changed = 50 // it is bound
+	} else {
+		c.Made = d.moment(length / 5)
+	}
+	if d.chance(changed) {
+		c.Grown = d.between(c.Made, length)
+	}
+	if d.chance(changed) {
+		c.Modified = d.between(c.Made, length)
+	}
+	switch {
+	case p.Ambush != Never && d.chance(75):
+		c.Deleted = max(c.Made, d.between(p.Ambush, p.Ambush+p.Away))
+	case d.chance(50):
+		c.Deleted = d.between(c.Made, length)
+	default:
+		return c
+	}
+	c.Again = d.chance(10)
+	return c
+}
