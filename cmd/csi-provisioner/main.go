@@ -10,7 +10,6 @@ import (
 	"os/signal"
 	"syscall"
 
-	logsapi "k8s.io/component-base/logs/api/v1"
 	_ "k8s.io/component-base/logs/json/register" // --logging-format=json
 	"k8s.io/klog/v2"
 
@@ -40,15 +39,13 @@ func run() int {
 	case errors.Is(err, options.ErrHelp):
 		return 0
 	case err != nil:
-		fmt.Fprintln(os.Stderr, err)
-		return exitUsage
+		return wrongUsage(err)
 	case config.ShowVersion:
-		fmt.Println("csi-provisioner", version)
+		fmt.Println(os.Args[0], version)
 		return 0
 	}
-	if err := logsapi.ValidateAndApply(config.Logging, nil); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return exitUsage
+	if err := applyLogging(config); err != nil {
+		return wrongUsage(err)
 	}
 	defer klog.Flush()
 
@@ -57,7 +54,14 @@ func run() int {
 	context.AfterFunc(ctx, restore)
 	if err := sidecar.Run(ctx, config, version); err != nil {
 		klog.ErrorS(err, "The program can't go on")
+		leaveMessage(terminationLog, err)
 		return exitFailure
 	}
 	return 0
+}
+
+func wrongUsage(err error) int {
+	fmt.Fprintln(os.Stderr, err)
+	leaveMessage(terminationLog, err)
+	return exitUsage
 }

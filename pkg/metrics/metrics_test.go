@@ -37,6 +37,7 @@ func peers() map[string]string {
 		"workqueue_longest_running_processor_seconds":                 `gauge {name="claims"}`,
 		"workqueue_retries_total":                                     `counter {name="claims"}`,
 		"leader_election_master_status":                               `gauge {name="driver-example"}`,
+		"leader_election_slowpath_total":                              `counter {name="driver-example"}`,
 		"csistoragecapacities_desired_goal":                           `gauge `,
 		"csistoragecapacities_desired_current":                        `gauge `,
 		"csistoragecapacities_obsolete":                               `gauge `,
@@ -72,6 +73,7 @@ func used() *metrics.Set {
 	set.Journal.Committed(1, errors.New("t0p-Secret"))
 	set.Journal.Watch([]string{"creating"}, func(string) int { return 7 }, func() time.Duration { return 3 * time.Second })
 	set.Leading.WithLabelValues("driver-example").Set(1)
+	set.Renewals.WithLabelValues("driver-example").Inc()
 	set.WatchCapacities(func() metrics.Capacities { return metrics.Capacities{Goal: 3, Current: 2, Obsolete: 1} })
 	queue := workqueue.NewTypedRateLimitingQueueWithConfig(workqueue.DefaultTypedControllerRateLimiter[string](),
 		workqueue.TypedRateLimitingQueueConfig[string]{Name: "claims", MetricsProvider: set.Queues})
@@ -116,6 +118,26 @@ func TestNamesAreThoseOfThePeer(t *testing.T) {
 	}
 }
 
+// TestBuckets: what a dashboard computes from a histogram depends on them.
+func TestBuckets(t *testing.T) {
+	text := scrape(t, used().Handler())
+	for name, want := range map[string][]string{
+		"csi_sidecar_operations_seconds":                              {"0.1", "0.25", "0.5", "1", "2.5", "5", "10", "15", "25", "50", "120", "300", "600", "+Inf"},
+		"controller_persistentvolumeclaim_provision_duration_seconds": {"0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10", "+Inf"},
+		"controller_persistentvolume_delete_duration_seconds":         {"0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10", "+Inf"},
+		"workqueue_queue_duration_seconds":                            {"1e-08", "1e-07", "1e-06", "9.999999999999999e-06", "9.999999999999999e-05", "0.001", "0.01", "0.1", "1", "10", "+Inf"},
+		"workqueue_work_duration_seconds":                             {"1e-08", "1e-07", "1e-06", "9.999999999999999e-06", "9.999999999999999e-05", "0.001", "0.01", "0.1", "1", "10", "+Inf"},
+	} {
+		var got []string
+		for _, match := range regexp.MustCompile(`(?m)^`+name+`_bucket\{.*le="([^"]+)"`).FindAllStringSubmatch(text, -1) {
+			got = append(got, match[1])
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s has the buckets %q, want %q", name, got, want)
+		}
+	}
+}
+
 // Dashboards count on what there is, and nobody counts on what has no name.
 func TestThereAreNoOtherNames(t *testing.T) {
 	text := scrape(t, used().Handler())
@@ -147,6 +169,7 @@ func TestValues(t *testing.T) {
 		`workqueue_depth{name="claims"} 0`,
 		`workqueue_work_duration_seconds_count{name="claims"} 1`,
 		`leader_election_master_status{name="driver-example"} 1`,
+		`leader_election_slowpath_total{name="driver-example"} 1`,
 		`csistoragecapacities_desired_goal 3`,
 		`csistoragecapacities_desired_current 2`,
 		`csistoragecapacities_obsolete 1`,

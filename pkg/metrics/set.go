@@ -24,6 +24,9 @@ type Set struct {
 	// Leading is 1 for the lease that this process holds, by its name:
 	// leader_election_master_status.
 	Leading *prometheus.GaugeVec
+	// Renewals counts, by the name of the lease, how often this process had to read
+	// the lease that it holds to renew it: leader_election_slowpath_total.
+	Renewals *prometheus.CounterVec
 
 	registry *prometheus.Registry
 }
@@ -40,7 +43,11 @@ func New() *Set {
 		Name: "leader_election_master_status",
 		Help: "1 if this process holds the lease of the label name, 0 if not.",
 	}, []string{"name"})
-	registry.MustRegister(leading)
+	renewals := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "leader_election_slowpath_total",
+		Help: "Renewals of the lease of the label name that failed at first, so that it had to be read.",
+	}, []string{"name"})
+	registry.MustRegister(leading, renewals)
 	return &Set{
 		// The process collector reports the start time already.
 		Calls:    csimetrics.NewCSIMetricsManagerWithOptions("", csimetrics.WithSubsystem(csimetrics.SubsystemSidecar), csimetrics.WithProcessStartTime(false)),
@@ -48,15 +55,23 @@ func New() *Set {
 		Journal:  newJournal(registry),
 		Queues:   newQueues(registry),
 		Leading:  leading,
+		Renewals: renewals,
 		registry: registry,
 	}
 }
 
 // Handler serves the metrics.
 func (s *Set) Handler() http.Handler {
-	return promhttp.InstrumentMetricHandler(s.registry,
-		promhttp.HandlerFor(prometheus.Gatherers{s.registry, s.Calls.GetRegistry()}, promhttp.HandlerOpts{}))
+	return promhttp.InstrumentMetricHandler(s.registry, promhttp.HandlerFor(s.Gatherer(), promhttp.HandlerOpts{}))
 }
+
+// Gatherer reads the metrics in which something has been counted.
+func (s *Set) Gatherer() prometheus.Gatherer {
+	return prometheus.Gatherers{s.registry, s.Calls.GetRegistry()}
+}
+
+// Describe sends what there is to be counted, but for the calls to the driver.
+func (s *Set) Describe(descriptions chan<- *prometheus.Desc) { s.registry.Describe(descriptions) }
 
 // subsystem is the prefix of the library's metrics, as external-provisioner
 // sets it.

@@ -123,4 +123,6 @@ type Gates struct {
 	RecoverVolumeExpansionFailure bool
 	// VolumeAttributesClass modifies volumes (KEP-3751).
 	VolumeAttributesClass bool
+	// LoggingAlphaOptions lets the logging flags be used that are not stable yet.
+	LoggingAlphaOptions bool
 }

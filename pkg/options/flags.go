@@ -26,6 +26,10 @@ type raw struct {
 	labels         labels
 }
 
+// Flags returns the flags that [Parse] knows, to describe them. Setting them has no
+// effect.
+func Flags() *pflag.FlagSet { return flagSet(new(Config), new(raw)) }
+
 // flagSet returns the flag set that fills the Config; what is filled is not
 // validated.
 func flagSet(c *Config, r *raw) *pflag.FlagSet {
@@ -92,55 +96,6 @@ func addHTTP(fs *pflag.FlagSet, c *Config, r *raw) {
 	fs.StringVar(&r.metricsAddress, "metrics-address", "", "The older name of --http-endpoint.")
 	fs.StringVar(&c.HTTP.MetricsPath, "metrics-path", "/metrics", "Path of the metrics.")
 	fs.BoolVar(&c.HTTP.Pprof, "enable-pprof", false, "Serve profiles of the program at /debug/pprof/.")
-}
-
-// gates is the value of --feature-gates: by name, what was asked for.
-type gates map[string]bool
-
-// Names of gates.
-const (
-	gateAnnotate = "AnnotateFsResize"
-	gateRecover  = "RecoverVolumeExpansionFailure"
-	gateTopology = "Topology"
-	gateModify   = "VolumeAttributesClass"
-	// gateRelease asks to give the lease back at the end, which is always done.
-	gateRelease = "ReleaseLeaderElectionOnExit"
-)
-
-func gateNames() []string {
-	return []string{gateAnnotate, gateRecover, gateRelease, gateTopology, gateModify}
-}
-
-func (g *gates) Type() string { return "mapStringBool" }
-
-func (g *gates) String() string { return joinPairs(*g, "=") }
-
-func (g *gates) Set(value string) error {
-	for pair := range strings.SplitSeq(value, ",") {
-		if pair == "" {
-			continue
-		}
-		name, setting, _ := strings.Cut(strings.TrimSpace(pair), "=")
-		name = strings.TrimSpace(name)
-		if !slices.Contains(gateNames(), name) {
-			return fmt.Errorf("unknown feature gate %q%s: known are %s", name, hint(name, gateNames(), ""), strings.Join(gateNames(), ", "))
-		}
-		on, err := strconv.ParseBool(strings.TrimSpace(setting))
-		if err != nil {
-			return fmt.Errorf("feature gate %s is set to %q: use %s=true or %s=false", name, setting, name, name)
-		}
-		if *g == nil {
-			*g = gates{}
-		}
-		(*g)[name] = on
-	}
-	return nil
-}
-
-// on tells whether a gate is on; all are by default.
-func (g gates) on(name string) bool {
-	on, set := g[name]
-	return on || !set
 }
 
 // labels is the value of --leader-election-labels.

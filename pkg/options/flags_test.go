@@ -113,35 +113,6 @@ func TestShorthands(t *testing.T) {
 	}
 }
 
-func TestFeatureGates(t *testing.T) {
-	all := Gates{Topology: true, AnnotateFsResize: true, RecoverVolumeExpansionFailure: true, VolumeAttributesClass: true}
-	but := func(change func(*Gates)) Gates {
-		gates := all
-		change(&gates)
-		return gates
-	}
-	cases := map[string]struct {
-		args []string
-		want Gates
-	}{
-		"default":         {nil, all},
-		"empty":           {[]string{"--feature-gates="}, all},
-		"off":             {[]string{"--feature-gates=Topology=false"}, but(func(g *Gates) { g.Topology = false })},
-		"on":              {[]string{"--feature-gates=Topology=true"}, all},
-		"several":         {[]string{"--feature-gates=Topology=false, ReleaseLeaderElectionOnExit=true,,AnnotateFsResize=false"}, but(func(g *Gates) { g.Topology, g.AnnotateFsResize = false, false })},
-		"several times":   {[]string{"--feature-gates=Topology=false", "--feature-gates=VolumeAttributesClass=false"}, but(func(g *Gates) { g.Topology, g.VolumeAttributesClass = false, false })},
-		"the last wins":   {[]string{"--feature-gates=Topology=false", "--feature-gates=Topology=true"}, all},
-		"recovery is off": {[]string{"--feature-gates=RecoverVolumeExpansionFailure=0"}, but(func(g *Gates) { g.RecoverVolumeExpansionFailure = false })},
-	}
-	for name, c := range cases {
-		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(c.want, parse(t, c.args...).Gates); diff != "" {
-				t.Errorf("gates (-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
 func TestLeaseLabels(t *testing.T) {
 	cases := map[string]struct {
 		args []string

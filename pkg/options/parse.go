@@ -44,6 +44,9 @@ func explain(err error, fs *pflag.FlagSet) error {
 	if !errors.As(err, &unknown) {
 		return err
 	}
+	if mend, ok := retired(unknown.GetSpecifiedName()); ok {
+		return fmt.Errorf("the flag --%s is gone: %s", unknown.GetSpecifiedName(), mend)
+	}
 	var known []string
 	fs.VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
 	return fmt.Errorf("%w%s: --help lists all flags", err, hint(unknown.GetSpecifiedName(), known, "--"))
@@ -66,12 +69,7 @@ func settle(c *Config, r raw, environment func(string) string) error {
 	c.LeaderElection.Labels = r.labels
 	c.Kube.QPS = float32(r.qps)
 	c.Work.Threads = int(min(r.threads, math.MaxInt32))
-	c.Gates = Gates{
-		Topology:                      r.gates.on(gateTopology),
-		AnnotateFsResize:              r.gates.on(gateAnnotate),
-		RecoverVolumeExpansionFailure: r.gates.on(gateRecover),
-		VolumeAttributesClass:         r.gates.on(gateModify),
-	}
+	c.Gates = r.gates.settle()
 	settleJournal(c, environment)
 	settleCapacity(c, r.capacity, environment)
 	return settleResizer(c, r)

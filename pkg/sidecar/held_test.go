@@ -24,7 +24,7 @@ func (w *written) Update(_ context.Context, record resourcelock.LeaderElectionRe
 // the work that it was taken for has ended.
 func TestLeaseIsKeptWhileWorking(t *testing.T) {
 	lock := &written{}
-	h := hold(lock, time.Minute)
+	h := hold(lock, time.Minute, func() {})
 	update := func(holder string) error {
 		return h.Update(t.Context(), resourcelock.LeaderElectionRecord{HolderIdentity: holder})
 	}
@@ -45,5 +45,30 @@ func TestLeaseIsKeptWhileWorking(t *testing.T) {
 	}
 	if got := lock.holders; len(got) != 2 || got[0] != "me" || got[1] != "" {
 		t.Errorf("written holders: %q", got)
+	}
+}
+
+// refused is a lock whose lease can't be written.
+type refused struct{ resourcelock.Interface }
+
+func (refused) Update(context.Context, resourcelock.LeaderElectionRecord) error {
+	return errors.New("the object has been modified")
+}
+
+// TestFailedRenewalsAreCounted: those of the lease that is held, not what a
+// candidate tries.
+func TestFailedRenewalsAreCounted(t *testing.T) {
+	failed := 0
+	h := hold(refused{}, time.Minute, func() { failed++ })
+	renew := func() { _ = h.Update(t.Context(), resourcelock.LeaderElectionRecord{HolderIdentity: "me"}) }
+	renew()
+	if failed != 0 {
+		t.Errorf("a candidate counts %d failed renewals", failed)
+	}
+	if err := h.during(t.Context(), func(context.Context) error { renew(); renew(); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if failed != 2 {
+		t.Errorf("%d failed renewals are counted, want 2", failed)
 	}
 }

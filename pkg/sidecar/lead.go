@@ -196,7 +196,8 @@ func (e *election) elector(stop context.Context, c *candidacy) (*leaderelection.
 	l := e.process.config.LeaderElection
 	leading := e.process.metrics.Leading.WithLabelValues(e.name)
 	leading.Set(0)
-	held := hold(e.lock, l.RenewDeadline)
+	renewals := e.process.metrics.Renewals.WithLabelValues(e.name)
+	held := hold(e.lock, l.RenewDeadline, renewals.Inc)
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
 		Lock:            held,
 		Name:            e.name,

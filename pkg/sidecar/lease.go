@@ -16,7 +16,10 @@ import (
 // to give the lost lease back; another process may be at work by then.
 type held struct {
 	resourcelock.Interface
-	term   time.Duration
+	term time.Duration
+	// failed is called when the lease that is held can't be renewed at once, and
+	// is read to be renewed.
+	failed func()
 	expiry *time.Timer
 	lost   chan struct{}
 	// working tells that work has not ended; until then the lease is kept.
@@ -27,12 +30,12 @@ type held struct {
 var errWorking = errors.New("the lease is not given back: what it was taken for has not ended yet")
 
 // hold returns a lock whose lease counts as lost when it has not been renewed for
-// the term.
-func hold(lock resourcelock.Interface, term time.Duration) *held {
+// the term; failed is called for each renewal that fails.
+func hold(lock resourcelock.Interface, term time.Duration, failed func()) *held {
 	lost := make(chan struct{}, 1)
 	expiry := time.AfterFunc(term, func() { signal(lost) })
 	expiry.Stop() // There is no lease to lose yet.
-	return &held{Interface: lock, term: term, expiry: expiry, lost: lost}
+	return &held{Interface: lock, term: term, failed: failed, expiry: expiry, lost: lost}
 }
 
 // Create implements resourcelock.Interface.
@@ -49,7 +52,11 @@ func (h *held) Update(ctx context.Context, record resourcelock.LeaderElectionRec
 		return errWorking
 	}
 	began := time.Now()
-	return h.extend(began, h.Interface.Update(ctx, record))
+	err := h.Interface.Update(ctx, record)
+	if err != nil && h.working.Load() {
+		h.failed()
+	}
+	return h.extend(began, err)
 }
 
 func (h *held) extend(began time.Time, err error) error {
