@@ -69,20 +69,26 @@ fuzz: ## Fuzz what is fed with strangers' input, FUZZTIME for each target.
 	done
 
 .PHONY: verify
-verify: $(BIN)/golangci-lint ## Check format, vet, lint and that go.mod files are tidy.
+verify: $(BIN)/golangci-lint ## Check format, vet, lint, generated pages and go.mod files.
 	$(call step,Vet)
 	go vet ./...
 	cd test/e2e && go vet ./...
 	$(call step,Format and lint)
-	@unformatted=$$(gofmt -l cmd pkg test); if [ -n "$$unformatted" ]; then echo "run gofmt -w on: $$unformatted"; exit 1; fi
+	@unformatted=$$(gofmt -l cmd hack pkg test); if [ -n "$$unformatted" ]; then echo "run gofmt -w on: $$unformatted"; exit 1; fi
 	$(BIN)/golangci-lint run ./...
 	cd test/e2e && ../../$(BIN)/golangci-lint run --config ../../.golangci.yaml ./...
+	$(call step,Generated pages and the tests that docs name)
+	go run ./hack/docs -check
 	$(call step,go.mod files are tidy)
 	go mod tidy -diff
 	cd test/e2e && go mod tidy -diff
 	cd test/e2e/kube && go mod tidy -diff
 	cd $(PEERS) && go mod tidy -diff
 	cd hack/tools && go mod tidy -diff
+
+.PHONY: generate
+generate: ## Write the pages of docs that are made from the program: flags, metrics, events.
+	go run ./hack/docs
 
 .PHONY: build
 build: $(BIN)/csi-provisioner ## Build the sidecar.

@@ -18,6 +18,7 @@ const (
 // Reasons of events.
 const (
 	// ReasonStorageCapacityFailed, Warning, on a class: the driver has not told how
-	// much capacity there is for it somewhere.
+	// much capacity there is for it somewhere. Mend: what the driver's error says; it
+	// is asked again after a back-off.
 	ReasonStorageCapacityFailed = "StorageCapacityFailed"
 )

@@ -75,14 +75,18 @@ const ProvisionerIdentity = "storage.kubernetes.io/csiProvisionerIdentity"
 
 // Reasons of events.
 const (
-	// ReasonProvisioning, Normal, on a claim: an attempt starts.
+	// ReasonProvisioning, Normal, on a claim: the work on its volume begins, or is
+	// left to a volume populator.
 	ReasonProvisioning = "Provisioning"
 	// ReasonProvisioningSucceeded, Normal, on a claim: the PersistentVolume is
 	// stored.
 	ReasonProvisioningSucceeded = "ProvisioningSucceeded"
-	// ReasonProvisioningFailed, Warning, on a claim: an attempt has failed.
+	// ReasonProvisioningFailed, Warning, on a claim: an attempt has failed. Mend: what
+	// the text names in the claim, its class, a Secret or the rights of the sidecar;
+	// what is watched is tried again at once, all else after a back-off.
 	ReasonProvisioningFailed = "ProvisioningFailed"
-	// ReasonVolumeFailedDelete, Warning, on a volume: a deletion has failed.
+	// ReasonVolumeFailedDelete, Warning, on a volume: a deletion has failed. Mend: what
+	// the text names; it is tried again until the driver has deleted the volume.
 	ReasonVolumeFailedDelete = "VolumeFailedDelete"
 )
 
@@ -109,7 +113,8 @@ const (
 	// the node has nothing to do.
 	ReasonVolumeResizeSuccessful = "VolumeResizeSuccessful"
 	// ReasonVolumeResizeFailed, Warning, on a claim: an attempt has failed, or
-	// something about it wants attention.
+	// something about it wants attention. Mend: what the text names; a size that the
+	// driver can't make is mended by asking for another one.
 	ReasonVolumeResizeFailed = "VolumeResizeFailed"
 )
 
@@ -129,7 +134,8 @@ const (
 	// that it asked for is no longer asked for.
 	ReasonVolumeModifyCanceled = "VolumeModifyCanceled"
 	// ReasonVolumeModifyFailed, Warning, on a claim: an attempt has failed, or
-	// can't be made.
+	// can't be made. Mend: make the VolumeAttributesClass that the text names, or
+	// name another one in the claim.
 	ReasonVolumeModifyFailed = "VolumeModifyFailed"
 )
 
@@ -141,6 +147,7 @@ const (
 	JournalLabel = "csi-provisioner/journal"
 
 	// ReasonJournalUnavailable, Warning, on the sidecar's own pod: volumes can't
-	// be recorded before they are created.
+	// be recorded before they are created. Mend: grant the rights for ConfigMaps of
+	// deploy/kubernetes/rbac.yaml, or set --provisioning-journal=off.
 	ReasonJournalUnavailable = "JournalUnavailable"
 )

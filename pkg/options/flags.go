@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
-	logsapi "k8s.io/component-base/logs/api/v1"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/names"
 )
@@ -46,8 +45,7 @@ func flagSet(c *Config, r *raw) *pflag.FlagSet {
 	addLeaderElection(fs, c, r)
 	addHTTP(fs, c, r)
 	fs.Var(&r.gates, "feature-gates", "Features to turn on or off, as Name=true,Name=false. Known are: "+strings.Join(gateNames(), ", ")+".")
-	c.Logging = logsapi.NewLoggingConfiguration()
-	logsapi.AddFlags(c.Logging, fs)
+	addLogging(fs, c)
 	return fs
 }
 
