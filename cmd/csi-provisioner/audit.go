@@ -114,4 +114,4 @@ func makeReport(ctx context.Context, options auditOptions) (*audit.Report, error
 // unrecorded takes the calls' durations: nobody asks an audit for metrics.
 type unrecorded struct{}
 
-func (unrecorded) RecordMetrics(string, error, time.Duration) {}
+func (unrecorded) Record(string, bool, error, time.Duration) {}

@@ -22,10 +22,28 @@ const (
 	maxResponseBytes = 64 << 20
 )
 
-// Recorder takes the duration in seconds and the error of each call; method is
-// the full gRPC name. It is implemented by csi-lib-utils' metrics managers.
+// Recorder takes the duration and the error of each call; method is the full gRPC
+// name, migrated tells whether the call is for a volume of an in-tree plugin.
 type Recorder interface {
-	RecordMetrics(method string, err error, duration time.Duration)
+	Record(method string, migrated bool, err error, duration time.Duration)
+}
+
+// migratedKey is the context's key for calls for volumes of an in-tree plugin.
+type migratedKey struct{}
+
+// ForMigrated returns a context for calls for volumes of the in-tree plugin whose
+// place the driver has taken, or for others.
+func ForMigrated(ctx context.Context, migrated bool) context.Context {
+	if !migrated {
+		return ctx
+	}
+	return context.WithValue(ctx, migratedKey{}, true)
+}
+
+// IsForMigrated tells what [ForMigrated] has noted.
+func IsForMigrated(ctx context.Context) bool {
+	migrated, _ := ctx.Value(migratedKey{}).(bool)
+	return migrated
 }
 
 // Dial returns a connection to the driver at a socket's path or a gRPC address.
@@ -65,7 +83,7 @@ func recordCalls(recorder Recorder) grpc.UnaryClientInterceptor {
 	return func(ctx context.Context, method string, request, response any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
 		start := time.Now()
 		err := invoke(ctx, method, request, response, conn, options...)
-		recorder.RecordMetrics(method, err, time.Since(start))
+		recorder.Record(method, IsForMigrated(ctx), err, time.Since(start))
 		return err
 	}
 }

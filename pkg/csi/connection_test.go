@@ -62,7 +62,7 @@ func TestCallsAreRecorded(t *testing.T) {
 	recorder := &calls{}
 	volumes := csi.NewDriver(dial(t, socket, recorder))
 	_, createErr := volumes.CreateVolume(t.Context(), &csipb.CreateVolumeRequest{Secrets: map[string]string{"password": "t0p-Secret"}})
-	if err := volumes.DeleteVolume(t.Context(), &csipb.DeleteVolumeRequest{}); err != nil {
+	if err := volumes.DeleteVolume(csi.ForMigrated(t.Context(), true), &csipb.DeleteVolumeRequest{}); err != nil {
 		t.Fatalf("DeleteVolume: %v", err)
 	}
 	if len(recorder.all) != 2 {
@@ -71,6 +71,9 @@ func TestCallsAreRecorded(t *testing.T) {
 	create, deletion := recorder.all[0], recorder.all[1]
 	if create.method != "/csi.v1.Controller/CreateVolume" || !errors.Is(create.err, createErr) || create.took <= 0 {
 		t.Errorf("recorded %+v, want CreateVolume with error %v and a duration", create, createErr)
+	}
+	if create.migrated || !deletion.migrated {
+		t.Errorf("recorded as for in-tree volumes: CreateVolume %t, DeleteVolume %t, want only the latter", create.migrated, deletion.migrated)
 	}
 	if strings.Contains(create.err.Error(), "t0p-Secret") {
 		t.Errorf("the recorded error shows the secret: %v", create.err)

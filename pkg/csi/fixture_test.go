@@ -145,6 +145,8 @@ type call struct {
 	method string
 	err    error
 	took   time.Duration
+	// migrated is what csi.ForMigrated has noted.
+	migrated bool
 }
 
 // calls implements csi.Recorder.
@@ -153,10 +155,10 @@ type calls struct {
 	all []call
 }
 
-func (c *calls) RecordMetrics(method string, err error, took time.Duration) {
+func (c *calls) Record(method string, migrated bool, err error, took time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.all = append(c.all, call{method, err, took})
+	c.all = append(c.all, call{method, err, took, migrated})
 }
 
 // hasty is a clock whose pauses are short. It notes how long they should be.

@@ -51,6 +51,8 @@ type Informers struct {
 type Driver struct {
 	Name         string
 	Capabilities capability.Set
+	// InTree knows the volumes of the plugin whose place the driver has taken.
+	InTree *InTree
 	// Topology is false where the driver's topology is not to be used.
 	Topology bool
 	// Classes is false where classes are not needed.
@@ -81,7 +83,7 @@ func NewInformers(clients *Clients, driver Driver) (*Informers, error) {
 	}
 	transforms := map[cache.SharedIndexInformer]cache.TransformFunc{
 		i.Claims:  trimClaim(driver.Name),
-		i.Volumes: trimVolume(driver.Name),
+		i.Volumes: trimVolume(driver.Name, driver.InTree),
 	}
 	if driver.Classes {
 		i.Classes = core.Storage().V1().StorageClasses().Informer()

@@ -154,7 +154,7 @@ func TestPatchOfVolume(t *testing.T) {
 	to.Spec.CSI.ControllerExpandSecretRef = &corev1.SecretReference{Namespace: "ns", Name: "secret"}
 	to.Annotations = map[string]string{"new": "1"}
 	server := newPatching()
-	got, err := NewVolumes(server).Patch(t.Context(), from, to)
+	got, err := NewVolumes(server, nil).Patch(t.Context(), from, to)
 	if err != nil || got.Name != stored {
 		t.Fatalf("Patch = %v, %v: want what the API server has then", got, err)
 	}
@@ -181,7 +181,7 @@ func TestPatchOfNothing(t *testing.T) {
 		t.Errorf("Patch of a claim = %p, %v, want %p", got, err, from)
 	}
 	pv := volume(metav1.ObjectMeta{Name: "pv"}, driverName)
-	if got, err := NewVolumes(server).Patch(t.Context(), pv, pv.DeepCopy()); err != nil || got != pv {
+	if got, err := NewVolumes(server, nil).Patch(t.Context(), pv, pv.DeepCopy()); err != nil || got != pv {
 		t.Errorf("Patch of a volume = %p, %v, want %p", got, err, pv)
 	}
 	if len(server.patches) != 0 {
@@ -202,7 +202,7 @@ func TestPatchFails(t *testing.T) {
 	pv := volume(metav1.ObjectMeta{Name: "pv"}, driverName)
 	grown := pv.DeepCopy()
 	grown.Spec.Capacity = quantity("7Gi")
-	if _, err := NewVolumes(client).Patch(t.Context(), pv, grown); !apierrors.IsConflict(err) || !strings.Contains(err.Error(), `writing PersistentVolume "pv"`) {
+	if _, err := NewVolumes(client, nil).Patch(t.Context(), pv, grown); !apierrors.IsConflict(err) || !strings.Contains(err.Error(), `writing PersistentVolume "pv"`) {
 		t.Errorf("Patch of a volume: %v", err)
 	}
 }

@@ -69,14 +69,14 @@ func claimConcerns(claim *corev1.PersistentVolumeClaim, driver string) bool {
 }
 
 // trimVolume keeps of other drivers' volumes what identifies them.
-func trimVolume(driver string) func(any) (any, error) {
+func trimVolume(driver string, inTree *InTree) func(any) (any, error) {
 	return func(object any) (any, error) {
 		volume, ok := object.(*corev1.PersistentVolume)
 		if !ok {
 			return object, nil
 		}
 		volume.ManagedFields = nil
-		if !volumeConcerns(volume, driver) {
+		if !volumeConcerns(volume, driver) && inTree.PluginOf(volume) == "" {
 			volume.ObjectMeta = identity(volume.ObjectMeta)
 			volume.Spec = corev1.PersistentVolumeSpec{}
 			volume.Status = corev1.PersistentVolumeStatus{}

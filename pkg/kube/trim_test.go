@@ -109,7 +109,7 @@ func TestTrimVolume(t *testing.T) {
 		if c.kept {
 			want = volume(unmanaged(c.annotations), c.driver)
 		}
-		check(t, name, trimVolume(driverName), volume(described(c.annotations), c.driver), want)
+		check(t, name, trimVolume(driverName, nil), volume(described(c.annotations), c.driver), want)
 	}
 }
 
@@ -164,7 +164,7 @@ func TestTrimRegistration(t *testing.T) {
 func TestTrimPassesWhatItDoesNotKnow(t *testing.T) {
 	unknown := cache.DeletedFinalStateUnknown{Key: "ns/name"}
 	for name, transform := range map[string]cache.TransformFunc{
-		"claim": trimClaim(driverName), "volume": trimVolume(driverName), "class": trimClass, "modification": trimModification,
+		"claim": trimClaim(driverName), "volume": trimVolume(driverName, nil), "class": trimClass, "modification": trimModification,
 		"attachment": trimAttachment, "registration": trimRegistration(driverName), "node": trimNode,
 	} {
 		check(t, name, transform, unknown, unknown)

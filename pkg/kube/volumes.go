@@ -17,19 +17,27 @@ import (
 )
 
 // Volumes writes PersistentVolumes.
-type Volumes struct{ client kubernetes.Interface }
+type Volumes struct {
+	client kubernetes.Interface
+	inTree *InTree
+}
 
-// NewVolumes returns the port.
-func NewVolumes(client kubernetes.Interface) *Volumes { return &Volumes{client} }
+// NewVolumes returns the port. Volumes that the plugin of inTree has provisioned
+// are stored as the plugin's.
+func NewVolumes(client kubernetes.Interface, inTree *InTree) *Volumes {
+	return &Volumes{client, inTree}
+}
 
 // ErrRefused is wrapped by the error of a write that the API server will not
-// take, however often it is tried: the object is invalid, or too large.
-var ErrRefused = errors.New("the API server refuses the object for good")
+// take, however often it is tried: the object is invalid, or too large, or there
+// is no such object of the in-tree plugin.
+var ErrRefused = errors.New("the object is refused for good")
 
 // TakenError says that a PersistentVolume of the same name exists and belongs to
 // something else.
 type TakenError struct {
-	// Volume is the one that exists.
+	// Volume is the one that exists, as a volume of the driver if it is the
+	// in-tree plugin's.
 	Volume *corev1.PersistentVolume
 }
 
@@ -46,7 +54,12 @@ func (e *TakenError) Error() string {
 // a [TakenError]. The error wraps [ErrRefused] when there is no point in another
 // try; after any other error the volume may or may not be stored.
 func (v *Volumes) Store(ctx context.Context, volume *corev1.PersistentVolume) error {
-	_, err := v.client.CoreV1().PersistentVolumes().Create(ctx, volume, metav1.CreateOptions{})
+	stored, err := v.inTree.AsStored(volume)
+	if err != nil {
+		// No other try gives another answer.
+		return fmt.Errorf("storing PersistentVolume %q: %w: %w", volume.Name, ErrRefused, err)
+	}
+	_, err = v.client.CoreV1().PersistentVolumes().Create(ctx, stored, metav1.CreateOptions{})
 	switch {
 	case err == nil:
 		return nil
@@ -71,6 +84,9 @@ func (v *Volumes) refused(ctx context.Context, volume *corev1.PersistentVolume, 
 func (v *Volumes) compare(ctx context.Context, volume *corev1.PersistentVolume) error {
 	stored, err := v.client.CoreV1().PersistentVolumes().Get(ctx, volume.Name, metav1.GetOptions{})
 	if err != nil {
+		return fmt.Errorf("comparing with the existing PersistentVolume %q: %w", volume.Name, err)
+	}
+	if stored, err = v.inTree.AsCSI(ctx, stored); err != nil {
 		return fmt.Errorf("comparing with the existing PersistentVolume %q: %w", volume.Name, err)
 	}
 	if SameVolume(stored, volume) && stored.Spec.ClaimRef != nil && stored.Spec.ClaimRef.UID == volume.Spec.ClaimRef.UID {

@@ -42,7 +42,7 @@ func failing(client *fake.Clientset, verb, resource string, err error) {
 
 func TestStoreCreates(t *testing.T) {
 	client := fake.NewClientset()
-	if err := NewVolumes(client).Store(t.Context(), owned("1", "h")); err != nil {
+	if err := NewVolumes(client, nil).Store(t.Context(), owned("1", "h")); err != nil {
 		t.Fatalf("Store: %v", err)
 	}
 	stored, err := client.CoreV1().PersistentVolumes().Get(t.Context(), "pvc-1", metav1.GetOptions{})
@@ -69,7 +69,7 @@ func TestStoreWhatExists(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			err := NewVolumes(fake.NewClientset(c.existing)).Store(t.Context(), owned("1", "h"))
+			err := NewVolumes(fake.NewClientset(c.existing), nil).Store(t.Context(), owned("1", "h"))
 			if c.taken == "" {
 				if err != nil {
 					t.Errorf("Store: %v", err)
@@ -115,7 +115,7 @@ func TestStoreTellsRefusalsFromFailures(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			client := fake.NewClientset()
 			failing(client, "create", "persistentvolumes", c.err)
-			err := NewVolumes(client).Store(t.Context(), owned("1", "h"))
+			err := NewVolumes(client, nil).Store(t.Context(), owned("1", "h"))
 			if !errors.Is(err, c.err) || !strings.Contains(err.Error(), `storing PersistentVolume "pvc-1"`) {
 				t.Errorf("Store: error %v, want one that wraps %v and says what was done", err, c.err)
 			}
@@ -145,7 +145,7 @@ func TestStoreRefusedWhatIsStored(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			client := fake.NewClientset(c.stored)
 			failing(client, "create", "persistentvolumes", refused)
-			if err := NewVolumes(client).Store(t.Context(), owned("1", "h")); !c.right(err) {
+			if err := NewVolumes(client, nil).Store(t.Context(), owned("1", "h")); !c.right(err) {
 				t.Errorf("Store: error %v", err)
 			}
 		})
@@ -153,7 +153,7 @@ func TestStoreRefusedWhatIsStored(t *testing.T) {
 	client := fake.NewClientset()
 	failing(client, "create", "persistentvolumes", refused)
 	failing(client, "get", "persistentvolumes", errors.New("no leader"))
-	if err := NewVolumes(client).Store(t.Context(), owned("1", "h")); err == nil || errors.Is(err, ErrRefused) {
+	if err := NewVolumes(client, nil).Store(t.Context(), owned("1", "h")); err == nil || errors.Is(err, ErrRefused) {
 		t.Errorf("Store: error %v, want one that leaves it open", err)
 	}
 }
@@ -162,7 +162,7 @@ func TestStoreRefusedWhatIsStored(t *testing.T) {
 func TestStoreWhatExistsNoMore(t *testing.T) {
 	client := fake.NewClientset()
 	failing(client, "create", "persistentvolumes", apierrors.NewAlreadyExists(resource("persistentvolumes"), "pvc-1"))
-	err := NewVolumes(client).Store(t.Context(), owned("1", "h"))
+	err := NewVolumes(client, nil).Store(t.Context(), owned("1", "h"))
 	var taken *TakenError
 	if err == nil || errors.Is(err, ErrRefused) || errors.As(err, &taken) {
 		t.Errorf("Store: error %v, want one after which it is tried again", err)
@@ -189,7 +189,7 @@ func TestFinalizersArePatchedWithPreconditions(t *testing.T) {
 			untouched := v.DeepCopy()
 			client := fake.NewClientset(v)
 			client.ClearActions()
-			if err := c.do(NewVolumes(client), t.Context(), v); err != nil {
+			if err := c.do(NewVolumes(client, nil), t.Context(), v); err != nil {
 				t.Fatal(err)
 			}
 			actions := client.Actions()
@@ -224,7 +224,7 @@ func anys(strings []string) []any {
 }
 
 func TestFinalizersOfVolumesThatAreGone(t *testing.T) {
-	volumes := NewVolumes(fake.NewClientset())
+	volumes := NewVolumes(fake.NewClientset(), nil)
 	if err := volumes.RemoveFinalizer(t.Context(), owned("1", "h")); err != nil {
 		t.Errorf("RemoveFinalizer: %v", err)
 	}
@@ -238,8 +238,8 @@ func TestFinalizerConflict(t *testing.T) {
 	client := fake.NewClientset(owned("1", "h"))
 	failing(client, "patch", "persistentvolumes", conflict)
 	for name, err := range map[string]error{
-		"AddFinalizer":    NewVolumes(client).AddFinalizer(t.Context(), owned("1", "h")),
-		"RemoveFinalizer": NewVolumes(client).RemoveFinalizer(t.Context(), owned("1", "h")),
+		"AddFinalizer":    NewVolumes(client, nil).AddFinalizer(t.Context(), owned("1", "h")),
+		"RemoveFinalizer": NewVolumes(client, nil).RemoveFinalizer(t.Context(), owned("1", "h")),
 	} {
 		if !apierrors.IsConflict(err) || !strings.Contains(err.Error(), `PersistentVolume "pvc-1"`) {
 			t.Errorf("%s: error %v, want a conflict that says of what", name, err)
@@ -249,7 +249,7 @@ func TestFinalizerConflict(t *testing.T) {
 
 func TestDeleteHasAPrecondition(t *testing.T) {
 	client := fake.NewClientset(owned("1", "h"))
-	if err := NewVolumes(client).Delete(t.Context(), "pvc-1", "uid-1"); err != nil {
+	if err := NewVolumes(client, nil).Delete(t.Context(), "pvc-1", "uid-1"); err != nil {
 		t.Fatalf("Delete: %v", err)
 	}
 	deletion, ok := client.Actions()[0].(clienttesting.DeleteAction)
@@ -261,7 +261,7 @@ func TestDeleteHasAPrecondition(t *testing.T) {
 	if diff := cmp.Diff(want, deletion.GetDeleteOptions()); diff != "" {
 		t.Errorf("the options (-want +got):\n%s", diff)
 	}
-	if err := NewVolumes(client).Delete(t.Context(), "pvc-1", "uid-1"); err != nil {
+	if err := NewVolumes(client, nil).Delete(t.Context(), "pvc-1", "uid-1"); err != nil {
 		t.Errorf("Delete of what is gone: %v", err)
 	}
 }
@@ -270,7 +270,7 @@ func TestDeleteFails(t *testing.T) {
 	conflict := apierrors.NewConflict(resource("persistentvolumes"), "pvc-1", fmt.Errorf("the UID in the precondition is another"))
 	client := fake.NewClientset(owned("1", "h"))
 	failing(client, "delete", "persistentvolumes", conflict)
-	err := NewVolumes(client).Delete(t.Context(), "pvc-1", "uid-1")
+	err := NewVolumes(client, nil).Delete(t.Context(), "pvc-1", "uid-1")
 	if !apierrors.IsConflict(err) || !strings.Contains(err.Error(), `deleting PersistentVolume "pvc-1"`) {
 		t.Errorf("Delete: error %v, want a conflict that says of what", err)
 	}

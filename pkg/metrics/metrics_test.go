@@ -66,8 +66,8 @@ func used() *metrics.Set {
 	set.Volumes.ProvisionFailed("fast", "")
 	set.Volumes.Deleted("fast", time.Second)
 	set.Volumes.DeleteFailed("fast")
-	set.Calls.SetDriverName("driver.example")
-	set.Calls.RecordMetrics("/csi.v1.Controller/CreateVolume", status.Error(codes.Internal, "no"), time.Second)
+	set.Calls.SetDriver("driver.example")
+	set.Calls.Record("/csi.v1.Controller/CreateVolume", false, status.Error(codes.Internal, "no"), time.Second)
 	set.Journal.SetEnabled(true)
 	set.Journal.Committed(3, nil)
 	set.Journal.Committed(1, errors.New("t0p-Secret"))
@@ -183,7 +183,7 @@ func TestValues(t *testing.T) {
 // Error texts have no end of values, and may hold what must not be shown.
 func TestErrorsAreNoLabels(t *testing.T) {
 	set := metrics.New()
-	set.Calls.RecordMetrics("/csi.v1.Controller/CreateVolume", errors.New("t0p-Secret"), time.Second)
+	set.Calls.Record("/csi.v1.Controller/CreateVolume", false, errors.New("t0p-Secret"), time.Second)
 	if text := scrape(t, set.Handler()); strings.Contains(text, "t0p-Secret") {
 		t.Error("the metrics show an error's text")
 	}

@@ -3,7 +3,6 @@ package metrics
 import (
 	"net/http"
 
-	csimetrics "github.com/kubernetes-csi/csi-lib-utils/metrics"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -13,7 +12,7 @@ import (
 // Set is all metrics of one process.
 type Set struct {
 	// Calls measures the calls to the driver: csi_sidecar_operations_seconds.
-	Calls csimetrics.CSIMetricsManager
+	Calls *Calls
 	// Volumes counts what became of claims and volumes:
 	// controller_persistentvolumeclaim_provision_total and the like.
 	Volumes *Volumes
@@ -49,8 +48,7 @@ func New() *Set {
 	}, []string{"name"})
 	registry.MustRegister(leading, renewals)
 	return &Set{
-		// The process collector reports the start time already.
-		Calls:    csimetrics.NewCSIMetricsManagerWithOptions("", csimetrics.WithSubsystem(csimetrics.SubsystemSidecar), csimetrics.WithProcessStartTime(false)),
+		Calls:    newCalls(),
 		Volumes:  newVolumes(registry),
 		Journal:  newJournal(registry),
 		Queues:   newQueues(registry),
@@ -62,12 +60,15 @@ func New() *Set {
 
 // Handler serves the metrics.
 func (s *Set) Handler() http.Handler {
-	return promhttp.InstrumentMetricHandler(s.registry, promhttp.HandlerFor(s.Gatherer(), promhttp.HandlerOpts{}))
+	return promhttp.InstrumentMetricHandler(s.registry, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// Where the calls are counted changes when the driver's name is known.
+		promhttp.HandlerFor(s.Gatherer(), promhttp.HandlerOpts{}).ServeHTTP(w, r)
+	}))
 }
 
 // Gatherer reads the metrics in which something has been counted.
 func (s *Set) Gatherer() prometheus.Gatherer {
-	return prometheus.Gatherers{s.registry, s.Calls.GetRegistry()}
+	return prometheus.Gatherers{s.registry, s.Calls.registry()}
 }
 
 // Describe sends what there is to be counted, but for the calls to the driver.

@@ -51,7 +51,7 @@ func (p *process) newParts(stop <-chan struct{}) ([]part, error) {
 		locks:   &controller.VolumeLocks{},
 		secrets: kube.NewSecrets(p.clients.Core, p.clock),
 		claims:  kube.NewClaims(p.clients.Core),
-		volumes: kube.NewVolumes(p.clients.Core),
+		volumes: kube.NewVolumes(p.clients.Core, p.inTree),
 	}
 	var parts []part
 	if p.capacity != nil {

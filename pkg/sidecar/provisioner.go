@@ -33,6 +33,7 @@ func (p *process) newProvisioner(s shared, stop <-chan struct{}) (*provisioner, 
 		Claims:     p.informers.ClaimLister(),
 		Volumes:    p.informers.VolumeLister(),
 		Classes:    p.informers.ClassLister(),
+		InTree:     p.inTree,
 		Places:     p.places,
 		Driver:     driver,
 		Secrets:    s.secrets,
@@ -48,6 +49,7 @@ func (p *process) newProvisioner(s shared, stop <-chan struct{}) (*provisioner, 
 		Volumes:     p.informers.VolumeLister(),
 		Classes:     p.informers.ClassLister(),
 		Attachments: p.informers,
+		InTree:      p.inTree,
 		Driver:      driver,
 		Secrets:     s.secrets,
 		Store:       s.volumes,
@@ -73,6 +75,7 @@ func (p *process) provisionConfig() provision.Config {
 	return provision.Config{
 		Driver: plan.Driver{
 			Name:         info.Name,
+			InTreePlugin: p.inTree.Plugin(),
 			Identity:     newIdentity(p.clock.Now(), info.Name),
 			Capabilities: info.Capabilities,
 		},
@@ -93,17 +96,17 @@ func (p *process) provisionConfig() provision.Config {
 // subscribe has the controllers told of what changes, beginning with what there
 // is now.
 func (c *provisioner) subscribe(p *process) error {
-	driver := p.session.Info().Name
+	driver := plan.Driver{Name: p.session.Info().Name, InTreePlugin: p.inTree.Plugin()}
 	err := errors.Join(
 		// First, so that no claim is decided on before the places are known.
-		p.informers.FeedTopology(p.places, driver, func() { c.claims.Wake(provision.TopologyChanged()) }),
+		p.informers.FeedTopology(p.places, driver.Name, func() { c.claims.Wake(provision.TopologyChanged()) }),
 		p.informers.Handle(p.informers.Classes, "classes", kube.OnChange(func(_, class *storagev1.StorageClass) {
 			c.claims.Wake(provision.ClassChanged(class.Name))
 		}, func(class *storagev1.StorageClass) {
 			c.claims.Wake(provision.ClassChanged(class.Name))
 		})),
 		p.informers.Handle(p.informers.Volumes, "volumes", kube.OnChange(func(_, volume *corev1.PersistentVolume) {
-			if deletion.Wants(driver, volume) {
+			if c.deletion.Wants(volume) {
 				c.volumes.Add(volume.Name)
 			}
 		}, func(volume *corev1.PersistentVolume) {
@@ -112,7 +115,7 @@ func (c *provisioner) subscribe(p *process) error {
 		p.informers.Handle(p.informers.Claims, "claims", kube.OnChange(func(old, claim *corev1.PersistentVolumeClaim) {
 			c.claimChanged(driver, old, claim)
 		}, func(claim *corev1.PersistentVolumeClaim) {
-			if plan.Provisioner(claim) == driver {
+			if driver.IsAsked(claim) {
 				c.claims.Add(provision.KeyOf(claim))
 			}
 		})),
@@ -129,7 +132,7 @@ func (c *provisioner) subscribe(p *process) error {
 		})))
 }
 
-func (c *provisioner) claimChanged(driver string, old, claim *corev1.PersistentVolumeClaim) {
+func (c *provisioner) claimChanged(driver plan.Driver, old, claim *corev1.PersistentVolumeClaim) {
 	if old != nil && old.UID != claim.UID {
 		// A claim of the same name has taken its place.
 		c.claims.Add(provision.KeyOf(old))

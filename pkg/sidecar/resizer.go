@@ -47,7 +47,7 @@ func (p *process) newResizer(s shared, stop <-chan struct{}) (*resizer, error) {
 		Secrets: s.secrets,
 		Status:  s.claims,
 		Store:   s.volumes,
-		InTree:  kube.NewInTree(info.Name),
+		InTree:  p.inTree,
 		Pods:    pods,
 		Events:  p.events,
 		Locks:   s.locks,

@@ -31,6 +31,7 @@ type process struct {
 	places    *topology.Index
 	events    *kube.Events
 	driver    csi.Driver
+	inTree    *kube.InTree
 	// capacity is nil where capacities are not published.
 	capacity *capacitySource
 }
@@ -106,7 +107,9 @@ func (p *process) connect(ctx, background context.Context, version string) error
 	}
 	info := p.session.Info()
 	klog.FromContext(ctx).Info("The CSI driver is ready", "driver", info.Name, "driverVersion", info.Version, "capabilities", info.Capabilities)
-	p.metrics.Calls.SetDriverName(info.Name)
+	if err := p.nameDriver(info.Name); err != nil {
+		return err
+	}
 	p.health.require("driver", p.session.Ready)
 	p.driver = csi.NewDriver(failpointsAtDriver(conn))
 	if p.capacity, err = p.findCapacity(ctx, restConfig, conn); err != nil {
@@ -121,6 +124,19 @@ func (p *process) connect(ctx, background context.Context, version string) error
 	return nil
 }
 
+// nameDriver sets up what depends on the driver's name alone.
+func (p *process) nameDriver(name string) error {
+	p.inTree = kube.NewInTree(name)
+	if p.inTree.Plugin() == "" {
+		p.metrics.Calls.SetDriver(name)
+		return nil
+	}
+	if err := p.metrics.Calls.SetMigratedDriver(name); err != nil {
+		return fmt.Errorf("measuring the calls of CSI driver %q: %w", name, err)
+	}
+	return nil
+}
+
 // watch starts the informers, and the index that they feed.
 func (p *process) watch(background context.Context) error {
 	info := p.session.Info()
@@ -131,6 +147,7 @@ func (p *process) watch(background context.Context) error {
 	p.informers, err = kube.NewInformers(p.clients, kube.Driver{
 		Name:          info.Name,
 		Capabilities:  info.Capabilities,
+		InTree:        p.inTree,
 		Topology:      p.config.Gates.Topology && p.config.Controllers.Provisioner,
 		Classes:       p.config.Controllers.Provisioner || p.config.Resizer.BackfillSecrets,
 		Modifications: modifies,

@@ -8,6 +8,7 @@ import (
 
 	csipb "github.com/container-storage-interface/spec/lib/go/csi"
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -31,6 +32,7 @@ type Deps struct {
 	Volumes     corelisters.PersistentVolumeLister
 	Classes     storagelisters.StorageClassLister
 	Attachments Attachments
+	InTree      InTree
 
 	Driver  csi.Volumes
 	Secrets SecretReader
@@ -46,6 +48,14 @@ type Deps struct {
 // Attachments tells to which nodes a volume is attached.
 type Attachments interface {
 	AttachedTo(volume string) ([]string, error)
+}
+
+// InTree shows what is the in-tree plugin's whose place the driver has taken as the
+// driver's; see [kube.InTree].
+type InTree interface {
+	PluginOf(volume *corev1.PersistentVolume) string
+	AsCSI(ctx context.Context, volume *corev1.PersistentVolume) (*corev1.PersistentVolume, error)
+	Class(ctx context.Context, class *storagev1.StorageClass) (*storagev1.StorageClass, error)
 }
 
 // SecretReader reads Secrets; see [kube.Secrets].
@@ -122,7 +132,10 @@ func (c *Controller) Reconcile(ctx context.Context, name string) (controller.Res
 	}
 	defer unlock()
 
-	input, err := c.gather(volume)
+	input, err := c.gather(ctx, volume)
+	if err != nil && deletion.Due(volume) {
+		return c.failed(volume, err)
+	}
 	if err != nil {
 		return controller.Result{}, err
 	}
@@ -138,25 +151,39 @@ func lockKey(volume *corev1.PersistentVolume) string {
 	return string(volume.UID)
 }
 
-func (c *Controller) gather(volume *corev1.PersistentVolume) (deletion.Input, error) {
+func (c *Controller) gather(ctx context.Context, volume *corev1.PersistentVolume) (deletion.Input, error) {
 	nodes, err := c.deps.Attachments.AttachedTo(volume.Name)
 	if err != nil {
 		return deletion.Input{}, err
 	}
-	class, err := c.deps.Classes.Get(volume.Spec.StorageClassName)
-	if err != nil && !apierrors.IsNotFound(err) {
-		return deletion.Input{}, fmt.Errorf("reading StorageClass %q: %w", volume.Spec.StorageClassName, err)
-	}
+	class, err := c.class(ctx, volume.Spec.StorageClassName)
 	if err != nil {
-		class = nil
+		return deletion.Input{}, err
+	}
+	shown, err := c.deps.InTree.AsCSI(ctx, volume)
+	if err != nil {
+		return deletion.Input{}, err
 	}
 	return deletion.Input{
-		Volume:       volume,
+		Volume:       shown,
+		Plugin:       c.deps.InTree.PluginOf(volume),
 		Class:        class,
 		AttachedTo:   nodes,
 		Driver:       c.config.Driver,
 		Capabilities: c.config.Capabilities,
 	}, nil
+}
+
+// class returns the class of that name; nil when there is none.
+func (c *Controller) class(ctx context.Context, name string) (*storagev1.StorageClass, error) {
+	class, err := c.deps.Classes.Get(name)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading StorageClass %q: %w", name, err)
+	}
+	return c.deps.InTree.Class(ctx, class)
 }
 
 func (c *Controller) apply(ctx context.Context, volume *corev1.PersistentVolume, d deletion.Decision) (controller.Result, error) {
@@ -224,7 +251,8 @@ func (c *Controller) whenSettled(volume *corev1.PersistentVolume, err error) (co
 // DeleteVolume is idempotent).
 func (c *Controller) delete(ctx context.Context, volume *corev1.PersistentVolume, d deletion.Decision) error {
 	credentials := c.credentials(ctx, d.Secret)
-	err := c.deps.Driver.DeleteVolume(ctx, &csipb.DeleteVolumeRequest{VolumeId: d.Handle, Secrets: credentials.Reveal()})
+	migrated := c.deps.InTree.PluginOf(volume) != ""
+	err := c.deps.Driver.DeleteVolume(csi.ForMigrated(ctx, migrated), &csipb.DeleteVolumeRequest{VolumeId: d.Handle, Secrets: credentials.Reveal()})
 	if err != nil && !csi.NotFound(err) {
 		if d.Secret != nil {
 			c.deps.Secrets.Forget(*d.Secret)

@@ -69,13 +69,13 @@ func TestOthersVolumesAreNotTouched(t *testing.T) {
 				w.succeed()
 				w.expectCalls()
 				w.expectWarnings()
-				if volume, err := w.deps.Volumes.Get("pv-1"); err != nil || deletion.Wants(driverName, volume) {
+				if volume, err := w.deps.Volumes.Get("pv-1"); err != nil || w.subject.Wants(volume) {
 					t.Errorf("%s: the volume is wanted (%v)", state, err)
 				}
 			}
 		})
 	}
-	if !deletion.Wants(driverName, newVolume()) {
+	if !newWorld(t, nil).subject.Wants(newVolume()) {
 		t.Error("the driver's own volume is not wanted")
 	}
 }

@@ -13,8 +13,8 @@ import (
 
 // Wants tells whether a volume must be looked at: every volume of the driver,
 // as what matters (phase, policy, finalizers) is for the planner to say.
-func Wants(driver string, volume *corev1.PersistentVolume) bool {
-	return deletion.Concerns(volume, driver)
+func (c *Controller) Wants(volume *corev1.PersistentVolume) bool {
+	return c.deps.InTree.PluginOf(volume) != "" || deletion.Concerns(volume, c.config.Driver, "")
 }
 
 // failed reports an error on the volume; it is retried after a back-off.

@@ -23,6 +23,8 @@ import (
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller/deletion"
+	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
+	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 	"github.com/csi-provisioner/csi-provisioner/pkg/metrics"
 	"github.com/csi-provisioner/csi-provisioner/pkg/names"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/capability"
@@ -58,6 +60,8 @@ type world struct {
 	errors []string
 	// credentials are those of the last DeleteVolume.
 	credentials map[string]string
+	// migrated tells whether it counted as one for an in-tree volume.
+	migrated bool
 }
 
 // newWorld has one volume, pv-1, as newVolume makes it, but for the changes.
@@ -75,7 +79,7 @@ func newWorld(t *testing.T, change func(*corev1.PersistentVolume)) *world {
 	w.deps = deletion.Deps{
 		Volumes:     corelisters.NewPersistentVolumeLister(w.volumes),
 		Classes:     storagelisters.NewStorageClassLister(w.classes),
-		Attachments: w, Driver: w, Secrets: w, Store: w, Journal: w, Events: w,
+		Attachments: w, InTree: kube.NewInTree(driverName), Driver: w, Secrets: w, Store: w, Journal: w, Events: w,
 		Metrics: metrics.New().Volumes, Locks: &controller.VolumeLocks{},
 		Clock: clocktesting.NewFakePassiveClock(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)),
 	}
@@ -204,7 +208,8 @@ func (w *world) CreateVolume(context.Context, *csipb.CreateVolumeRequest) (*csip
 	return nil, errors.Join(errors.New("a volume is created"), w.call("CreateVolume"))
 }
 
-func (w *world) DeleteVolume(_ context.Context, request *csipb.DeleteVolumeRequest) error {
+func (w *world) DeleteVolume(ctx context.Context, request *csipb.DeleteVolumeRequest) error {
+	w.migrated = csi.IsForMigrated(ctx)
 	w.credentials = request.GetSecrets()
 	return w.call("DeleteVolume", request.GetVolumeId())
 }

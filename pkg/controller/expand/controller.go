@@ -13,6 +13,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
+	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
 	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/capability"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/expand"
@@ -70,6 +71,7 @@ type VolumeStore interface {
 // InTree shows in-tree volumes that are migrated to the driver as its own; see
 // [kube.InTree].
 type InTree interface {
+	PluginOf(volume *corev1.PersistentVolume) string
 	AsCSI(ctx context.Context, volume *corev1.PersistentVolume) (*corev1.PersistentVolume, error)
 }
 
@@ -133,7 +135,7 @@ func (c *Controller) Reconcile(ctx context.Context, key Key) (controller.Result,
 	if err != nil {
 		return controller.Result{}, err
 	}
-	return c.apply(ctx, input, expand.Decide(input))
+	return c.apply(csi.ForMigrated(ctx, c.migrated(claim)), input, expand.Decide(input))
 }
 
 // VolumeGone notes that the informer no longer shows a PersistentVolume.

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
 	"github.com/csi-provisioner/csi-provisioner/pkg/secrets"
 )
 
@@ -102,9 +103,10 @@ func (s volumeStore) Patch(_ context.Context, from, to *corev1.PersistentVolume)
 
 type driver struct{ w *world }
 
-func (d driver) ControllerExpandVolume(_ context.Context, request *csipb.ControllerExpandVolumeRequest) (*csipb.ControllerExpandVolumeResponse, error) {
+func (d driver) ControllerExpandVolume(ctx context.Context, request *csipb.ControllerExpandVolumeRequest) (*csipb.ControllerExpandVolumeResponse, error) {
 	d.w.note("expand %s to %s with %v", request.GetVolumeId(),
 		resource.NewQuantity(request.GetCapacityRange().GetRequiredBytes(), resource.BinarySI), slices.Sorted(maps.Keys(request.GetSecrets())))
+	d.w.migrated = csi.IsForMigrated(ctx)
 	return d.w.expand(request)
 }
 

@@ -65,6 +65,12 @@ func (c *Controller) class(name string) (*storagev1.StorageClass, error) {
 	return class, nil
 }
 
+// migrated tells whether the claim's volume is stored as an in-tree plugin's.
+func (c *Controller) migrated(claim *corev1.PersistentVolumeClaim) bool {
+	volume, err := c.deps.Volumes.Get(claim.Spec.VolumeName)
+	return err == nil && c.deps.InTree.PluginOf(volume) != ""
+}
+
 // pause returns how long the claim must rest yet after an infeasible answer.
 func (c *Controller) pause(claim *corev1.PersistentVolumeClaim, now time.Time) time.Duration {
 	since, ok := expand.PauseSince(claim)

@@ -22,6 +22,9 @@ func TestExpandMigrated(t *testing.T) {
 	}
 	w.start()
 	w.succeed()
+	if !w.migrated {
+		t.Error("the call does not count as one for an in-tree volume")
+	}
 	if calls := strings.Join(w.journal, "\n"); !strings.Contains(calls, "expand vol-0123456789abcdef0 to 7Gi") {
 		t.Errorf("the driver was not asked for its volume:\n%s", calls)
 	}

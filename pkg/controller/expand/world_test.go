@@ -52,6 +52,8 @@ type world struct {
 
 	shownClaims, shownVolumes, shownClasses cache.Indexer
 
+	// migrated tells that the last call counted as one for an in-tree volume.
+	migrated  bool
 	expand    func(*csipb.ControllerExpandVolumeRequest) (*csipb.ControllerExpandVolumeResponse, error)
 	secretErr error
 	forgotten []secrets.Ref

@@ -60,7 +60,7 @@ func (c *Controller) create(ctx context.Context, current *attempt) (*csipb.Creat
 		return nil, &notAskedError{err}
 	}
 	c.announce(current.claim, fmt.Sprintf("Creating volume %q at CSI driver %q", current.plan.Request.GetName(), c.config.Driver.Name))
-	response, err := c.deps.Driver.CreateVolume(ctx, withSecrets(current.plan.Request, credentials))
+	response, err := c.deps.Driver.CreateVolume(csi.ForMigrated(ctx, current.plan.Migrated()), withSecrets(current.plan.Request, credentials))
 	if err != nil && current.plan.Secret != nil {
 		c.deps.Secrets.Forget(*current.plan.Secret)
 	}
@@ -193,7 +193,7 @@ func (c *Controller) remove(ctx context.Context, current *attempt) error {
 	if err := c.begin(ctx, current); err != nil {
 		return err
 	}
-	err = c.deps.Driver.DeleteVolume(ctx, &csipb.DeleteVolumeRequest{VolumeId: current.useless, Secrets: credentials.Reveal()})
+	err = c.deps.Driver.DeleteVolume(csi.ForMigrated(ctx, current.plan.Migrated()), &csipb.DeleteVolumeRequest{VolumeId: current.useless, Secrets: credentials.Reveal()})
 	if err != nil && !csi.NotFound(err) {
 		return fmt.Errorf("deleting the useless volume %q at CSI driver %q: %w", current.useless, c.config.Driver.Name, csi.Plain(err))
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	corelisters "k8s.io/client-go/listers/core/v1"
@@ -32,6 +33,7 @@ type Deps struct {
 	Claims  corelisters.PersistentVolumeClaimLister
 	Volumes corelisters.PersistentVolumeLister
 	Classes storagelisters.StorageClassLister
+	InTree  InTree
 	Places  Places
 
 	Driver  csi.Volumes
@@ -45,6 +47,12 @@ type Deps struct {
 	Metrics *metrics.Volumes
 	Locks   *controller.VolumeLocks
 	Clock   clock.PassiveClock
+}
+
+// InTree shows classes of the in-tree plugin whose place the driver has taken as
+// its own; see [kube.InTree].
+type InTree interface {
+	Class(ctx context.Context, class *storagev1.StorageClass) (*storagev1.StorageClass, error)
 }
 
 // Places tells what is known of the cluster's topology.
@@ -156,7 +164,7 @@ func abandoned(claim *corev1.PersistentVolumeClaim, current *attempt) bool {
 // decide asks the planner and does what it says. An ambiguous attempt goes on,
 // with the new plan if there is one.
 func (c *Controller) decide(ctx context.Context, claim *corev1.PersistentVolumeClaim, current *attempt) (controller.Result, error) {
-	input, err := c.gather(claim)
+	input, err := c.gather(ctx, claim)
 	if err != nil {
 		return controller.Result{}, err
 	}

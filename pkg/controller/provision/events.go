@@ -30,10 +30,10 @@ const reasonSucceeded = names.ReasonProvisioningSucceeded
 // What changes while the claim waits for its volume without a bearing on it,
 // above all own and others' status, does not count: it would defeat the
 // back-off. Old is nil for a claim that appears.
-func Wants(driver string, old, now *corev1.PersistentVolumeClaim) bool {
-	if provision.Provisioner(now) != driver {
+func Wants(driver provision.Driver, old, now *corev1.PersistentVolumeClaim) bool {
+	if !driver.IsAsked(now) {
 		// It may have been ours, with an attempt under way.
-		return old != nil && provision.Provisioner(old) == driver
+		return old != nil && driver.IsAsked(old)
 	}
 	if old == nil {
 		return now.Spec.VolumeName == ""

@@ -10,6 +10,7 @@ import (
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
 	"github.com/csi-provisioner/csi-provisioner/pkg/names"
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/provision"
 )
 
 func TestWants(t *testing.T) {
@@ -55,7 +56,7 @@ func TestWants(t *testing.T) {
 		"is replaced":      {ours, changed(func(c *corev1.PersistentVolumeClaim) { c.UID = "2" }), true},
 	}
 	for name, c := range cases {
-		if got := Wants(driverName, c.old, c.now); got != c.want {
+		if got := Wants(provision.Driver{Name: driverName}, c.old, c.now); got != c.want {
 			t.Errorf("%s: Wants = %t, want %t", name, got, c.want)
 		}
 	}

@@ -32,6 +32,7 @@ import (
 	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
+	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
 	"github.com/csi-provisioner/csi-provisioner/pkg/journal"
 	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 	"github.com/csi-provisioner/csi-provisioner/pkg/metrics"
@@ -94,6 +95,7 @@ func newWorld(t *testing.T) *world {
 		Claims:     corelisters.NewPersistentVolumeClaimLister(w.claims),
 		Volumes:    corelisters.NewPersistentVolumeLister(w.volumes),
 		Classes:    storagelisters.NewStorageClassLister(w.classes),
+		InTree:     kube.NewInTree(driverName),
 		Places:     places{},
 		Driver:     w.driver,
 		Secrets:    w.vault,
@@ -284,6 +286,8 @@ type driver struct {
 	calls     []string
 	requests  []*csipb.CreateVolumeRequest
 	secrets   []map[string]string
+	// migrated tells which calls counted as for in-tree volumes.
+	migrated []bool
 }
 
 // answer is how a call of CreateVolume ends.
@@ -303,7 +307,8 @@ func makesAndFailsWith(code codes.Code) answer {
 	return answer{err: status.Error(code, "no"), made: true}
 }
 
-func (d *driver) CreateVolume(_ context.Context, request *csipb.CreateVolumeRequest) (*csipb.CreateVolumeResponse, error) {
+func (d *driver) CreateVolume(ctx context.Context, request *csipb.CreateVolumeRequest) (*csipb.CreateVolumeResponse, error) {
+	d.migrated = append(d.migrated, csi.IsForMigrated(ctx))
 	d.calls = append(d.calls, "create "+request.GetParameters()["tier"])
 	// The request shares what it holds with the plan, so it is copied to be
 	// compared later.
@@ -331,7 +336,8 @@ func (d *driver) CreateVolume(_ context.Context, request *csipb.CreateVolumeRequ
 	return response, nil
 }
 
-func (d *driver) DeleteVolume(_ context.Context, request *csipb.DeleteVolumeRequest) error {
+func (d *driver) DeleteVolume(ctx context.Context, request *csipb.DeleteVolumeRequest) error {
+	d.migrated = append(d.migrated, csi.IsForMigrated(ctx))
 	d.calls = append(d.calls, "delete "+request.GetVolumeId())
 	d.secrets = append(d.secrets, request.GetSecrets())
 	if len(d.deletions) > 0 {

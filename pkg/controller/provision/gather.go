@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"context"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -11,11 +12,17 @@ import (
 )
 
 // gather collects what the planner needs to know. Everything comes from caches.
-func (c *Controller) gather(claim *corev1.PersistentVolumeClaim) (provision.Input, error) {
+func (c *Controller) gather(ctx context.Context, claim *corev1.PersistentVolumeClaim) (provision.Input, error) {
 	input := provision.Input{Claim: claim, Driver: c.config.Driver, Options: c.config.Options}
 	var err error
 	if input.Class, err = c.class(provision.ClassName(claim)); err != nil {
 		return provision.Input{}, err
+	}
+	if input.Class != nil {
+		class, err := c.deps.InTree.Class(ctx, input.Class)
+		if input.ClassErr = err; err == nil {
+			input.Class = class
+		}
 	}
 	if input.VolumeStored, err = c.isStored(provision.VolumeName(c.config.Options, claim)); err != nil {
 		return provision.Input{}, err

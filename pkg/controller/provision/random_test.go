@@ -22,6 +22,7 @@ import (
 	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
+	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 	"github.com/csi-provisioner/csi-provisioner/pkg/metrics"
 	"github.com/csi-provisioner/csi-provisioner/pkg/names"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/capability"
@@ -66,6 +67,7 @@ func (s *story) start() {
 		Claims:  corelisters.NewPersistentVolumeClaimLister(s.claims),
 		Volumes: corelisters.NewPersistentVolumeLister(s.shown),
 		Classes: storagelisters.NewStorageClassLister(s.classes),
+		InTree:  kube.NewInTree(driverName),
 		Places:  places{}, Driver: s.model, Secrets: modelSecrets{s.model}, Store: modelStore{s.model}, ClaimStore: modelClaims{s},
 		Journal: modelJournal{s.model}, Events: s.model,
 		Metrics: metrics.New().Volumes, Locks: &controller.VolumeLocks{},

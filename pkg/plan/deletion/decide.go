@@ -15,7 +15,11 @@ import (
 
 // Input is everything that a decision depends on.
 type Input struct {
+	// Volume is as the driver sees it: one of an in-tree plugin is translated.
 	Volume *corev1.PersistentVolume
+	// Plugin is the in-tree plugin whose place the driver has taken, if the volume
+	// is stored as the plugin's; empty for all others.
+	Plugin string
 	// Class is the volume's class; nil when there is none of that name. It
 	// matters only for volumes that carry no reference to their secret.
 	Class *storagev1.StorageClass
@@ -58,13 +62,13 @@ type Decision struct {
 
 // Decide says what to do about a volume.
 func Decide(in Input) Decision {
-	if !Concerns(in.Volume, in.Driver) {
+	if !Concerns(in.Volume, in.Driver, in.Plugin) {
 		return Decision{Verdict: Skip}
 	}
 	if verdict := finalizer(in.Volume); verdict != Skip {
 		return Decision{Verdict: verdict}
 	}
-	if !due(in.Volume) {
+	if !Due(in.Volume) {
 		return Decision{Verdict: Skip}
 	}
 	if missing := in.Capabilities.MissingForVolumes(); missing != "" {
@@ -82,13 +86,20 @@ func Decide(in Input) Decision {
 
 // Concerns tells whether a volume is this driver's. The volume's own driver
 // decides; a volume that says that another one has provisioned it is left
-// alone. Volumes made by hand count, too.
-func Concerns(volume *corev1.PersistentVolume, driver string) bool {
+// alone. Volumes made by hand count, too; but those stored as an in-tree plugin's
+// only where kube-controller-manager has noted that they are migrated.
+func Concerns(volume *corev1.PersistentVolume, driver, plugin string) bool {
 	if volume.Spec.CSI == nil || volume.Spec.CSI.Driver != driver {
 		return false
 	}
 	provisioner, ok := volume.Annotations[names.ProvisionedBy]
-	return !ok || provisioner == driver || volume.Annotations[names.MigratedTo] == driver
+	switch {
+	case volume.Annotations[names.MigratedTo] == driver:
+		return true
+	case !ok:
+		return plugin == ""
+	}
+	return provisioner == driver || plugin != "" && provisioner == plugin
 }
 
 // finalizer tells how the volume's finalizer must change (KEP-2644).
@@ -109,9 +120,9 @@ func HasFinalizer(volume *corev1.PersistentVolume) bool {
 	return slices.Contains(volume.Finalizers, names.VolumeFinalizer)
 }
 
-// due tells whether the volume must go. One that is already being deleted and
+// Due tells whether the volume must go. One that is already being deleted and
 // has no finalizer is past help: its PersistentVolume may be gone at any moment.
-func due(volume *corev1.PersistentVolume) bool {
+func Due(volume *corev1.PersistentVolume) bool {
 	return volume.Status.Phase == corev1.VolumeReleased &&
 		volume.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimDelete &&
 		(volume.DeletionTimestamp == nil || HasFinalizer(volume))

@@ -117,7 +117,7 @@ func TestWhoseVolumeItIs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			volume := due().Volume
 			volume.Spec.PersistentVolumeSource, volume.Annotations = test.source, test.annotations
-			if got := deletion.Concerns(volume, driverName); got != test.want {
+			if got := deletion.Concerns(volume, driverName, ""); got != test.want {
 				t.Errorf("Concerns = %t", got)
 			}
 			for state, change := range map[string]struct {

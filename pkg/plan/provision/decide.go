@@ -48,8 +48,11 @@ func Decide(in Input) Decision {
 	if in.Class == nil {
 		return reject(fmt.Errorf("StorageClass %.253q does not exist: create it, or create the claim with another spec.storageClassName", class))
 	}
-	if in.Class.Provisioner != in.Driver.Name || waitsForConsumer(in) {
+	if !in.Driver.Serves(in.Class) || waitsForConsumer(in) {
 		return Decision{Verdict: Skip}
+	}
+	if in.ClassErr != nil {
+		return reject(in.ClassErr)
 	}
 	if kind, foreign := populated(in.Claim); foreign {
 		return Decision{Verdict: Leave, Message: fmt.Sprintf("Waiting for a volume populator to provision the claim: its data source is of kind %.253s", kind)}
@@ -73,7 +76,7 @@ func Decide(in Input) Decision {
 func concerns(in Input) bool {
 	return in.Claim.Spec.VolumeName == "" &&
 		in.Claim.DeletionTimestamp == nil &&
-		Provisioner(in.Claim) == in.Driver.Name &&
+		in.Driver.IsAsked(in.Claim) &&
 		!in.VolumeStored
 }
 

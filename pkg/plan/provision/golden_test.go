@@ -2,6 +2,7 @@ package provision_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"flag"
 	"os"
@@ -17,6 +18,7 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	"sigs.k8s.io/yaml"
 
+	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/provision"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/topology"
 )
@@ -150,10 +152,38 @@ func (s setting) input() provision.Input {
 			index.SetRegistration(n.Name, *n.Keys)
 		}
 	}
-	return provision.Input{
+	in := provision.Input{
 		Claim: s.Claim, Class: s.Class, VolumeStored: s.Stored, Driver: s.Driver, Options: s.Options,
 		Facts: index.Facts(provision.SelectedNode(s.Claim)),
 	}
+	s.migrate(&in)
+	return in
+}
+
+// migrate does what the controller does for classes of in-tree plugins.
+func (s setting) migrate(in *provision.Input) {
+	inTree := kube.NewInTree(s.Driver.Name)
+	in.Driver.InTreePlugin = inTree.Plugin()
+	if in.Class == nil {
+		return
+	}
+	class, err := inTree.Class(context.Background(), in.Class)
+	if in.ClassErr = err; err == nil {
+		in.Class = class
+	}
+}
+
+// stored returns the volume as it would be stored; nil without one.
+func (s setting) stored(t testing.TB, volume *corev1.PersistentVolume) *corev1.PersistentVolume {
+	t.Helper()
+	if volume == nil {
+		return nil
+	}
+	stored, err := kube.NewInTree(s.Driver.Name).AsStored(volume)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stored
 }
 
 func (s setting) response(t testing.TB) *csipb.CreateVolumeResponse {
@@ -184,7 +214,7 @@ func outcome(t testing.TB, s setting) expectation {
 		got.Secret = decision.Plan.Secret.String()
 	}
 	concluded := provision.Conclude(decision.Plan, s.response(t))
-	got.details = &details{Request: generic(t, decision.Plan.Request), Volume: concluded.Volume}
+	got.details = &details{Request: generic(t, decision.Plan.Request), Volume: s.stored(t, concluded.Volume)}
 	if concluded.Err != nil {
 		got.Conclusion = &conclusion{Error: concluded.Err.Error(), Discard: concluded.Discard}
 	}

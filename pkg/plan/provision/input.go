@@ -13,6 +13,9 @@ import (
 type Driver struct {
 	// Name is the driver's, as GetPluginInfo reports it.
 	Name string
+	// InTreePlugin is the in-tree plugin whose place the driver has taken, whose
+	// classes it serves, too; mostly empty.
+	InTreePlugin string
 	// Identity names this process; it goes into the attributes of the volumes
 	// that it makes.
 	Identity     string
@@ -45,8 +48,12 @@ type Options struct {
 type Input struct {
 	Claim *corev1.PersistentVolumeClaim
 	// Class is the claim's class (see [ClassName]); nil when there is none of
-	// that name.
+	// that name. One of the in-tree plugin has its parameters and topologies
+	// translated for the driver.
 	Class *storagev1.StorageClass
+	// ClassErr says why the class of the in-tree plugin can't be translated; Class
+	// is as it was found then.
+	ClassErr error
 	// VolumeStored tells that a PersistentVolume of the claim's volume name
 	// exists.
 	VolumeStored bool

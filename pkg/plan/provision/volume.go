@@ -63,7 +63,7 @@ func claimRef(claim *corev1.PersistentVolumeClaim) *corev1.ObjectReference {
 
 func annotations(in Input, refs secrets.Refs) map[string]string {
 	annotations := map[string]string{
-		names.ProvisionedBy:           in.Driver.Name,
+		names.ProvisionedBy:           in.Class.Provisioner,
 		names.DeletionSecretName:      "",
 		names.DeletionSecretNamespace: "",
 	}
