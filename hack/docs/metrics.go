@@ -71,7 +71,7 @@ func ownWords() map[string]string {
 		"controller_persistentvolume_delete_total":                    "Volumes that were deleted, by class.",
 		"controller_persistentvolume_delete_failed_total":             "Attempts that have failed, each with an event.",
 		"controller_persistentvolume_delete_duration_seconds":         "Seconds that the attempt took that deleted the volume.",
-		"csi_sidecar_operations_seconds":                              "Seconds that a call to the driver took, by method and result (`OK`, or the name of the gRPC code).",
+		"csi_sidecar_operations_seconds":                              "Seconds that a call to the driver took, by method and result (`OK`, or the name of the gRPC code); for a driver that has taken the place of an in-tree plugin, also by whether it was for a volume of the plugin (the label `migrated`).",
 		"promhttp_metric_handler_requests_in_flight":                  "Readings of the metrics under way.",
 		"promhttp_metric_handler_requests_total":                      "Readings of the metrics, by HTTP status.",
 	}
@@ -125,8 +125,8 @@ func useAll(set *metrics.Set) {
 	set.Volumes.ProvisionFailed("class", "VolumeSnapshot")
 	set.Volumes.Deleted("class", time.Second)
 	set.Volumes.DeleteFailed("class")
-	set.Calls.SetDriverName("driver")
-	set.Calls.RecordMetrics("/csi.v1.Controller/CreateVolume", nil, time.Second)
+	set.Calls.SetDriver("driver")
+	set.Calls.Record("/csi.v1.Controller/CreateVolume", false, nil, time.Second)
 	set.Journal.SetEnabled(true)
 	set.Journal.Committed(1, nil)
 	set.Journal.Watch([]string{"creating"}, func(string) int { return 0 }, func() time.Duration { return 0 })

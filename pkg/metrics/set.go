@@ -31,7 +31,7 @@ type Set struct {
 }
 
 // New returns a set in which nothing has been counted. The driver's name is not
-// known yet; Calls.SetDriverName gives it.
+// known yet; Calls.SetDriver gives it.
 func New() *Set {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
