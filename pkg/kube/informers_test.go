@@ -377,3 +377,53 @@ func TestFeedTopologyWithoutTopology(t *testing.T) {
 		t.Errorf("FeedTopology: %v", err)
 	}
 }
+
+// TestFeedTopologyOnlyReads: what is fed belongs to the cache, and others read it at
+// the same time.
+func TestFeedTopologyOnlyReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		unsorted := []string{"zone", "rack", "host"}
+		c := newCluster(t, everything(), node("n1", "a"), registration("n1", slices.Clone(unsorted)...))
+		index := topology.NewIndex()
+		if err := c.FeedTopology(index, driverName, func() {}); err != nil {
+			t.Fatal(err)
+		}
+		c.run(t)
+		synctest.Wait()
+		if keys := index.Facts("n1").Keys; len(keys) != len(unsorted) {
+			t.Fatalf("the index knows the keys %q", keys)
+		}
+		object, exists, err := c.Registrations.GetStore().GetByKey("n1")
+		if err != nil || !exists {
+			t.Fatalf("the cache has no CSINode: %v", err)
+		}
+		if got := object.(*storagev1.CSINode).Spec.Drivers[0].TopologyKeys; !slices.Equal(got, unsorted) {
+			t.Errorf("the keys in the cache are %q, want %q", got, unsorted)
+		}
+	})
+}
+
+// TestNothingIsLookedAtAgainByTime: informers do not repeat what has not changed, so
+// that work does not grow with the number of objects.
+func TestNothingIsLookedAtAgainByTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, everything(), &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "claim"}},
+			&corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "volume"}}, &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "class"}},
+			attachment("a1", "volume", "n1"), node("n1", "a"), registration("n1", "zone"))
+		told := atomic.Int32{}
+		informers := []cache.SharedIndexInformer{c.Claims, c.Volumes, c.Classes, c.Attachments, c.Nodes, c.Registrations}
+		for _, informer := range informers {
+			if err := c.Handle(informer, "all", cache.ResourceEventHandlerFuncs{
+				AddFunc:    func(any) { told.Add(1) },
+				UpdateFunc: func(any, any) { told.Add(1) },
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.run(t)
+		time.Sleep(24 * time.Hour)
+		if got := int(told.Load()); got != len(informers) {
+			t.Errorf("in a day handlers were told %d times of %d objects", got, len(informers))
+		}
+	})
+}

@@ -158,6 +158,18 @@ func TestServe(t *testing.T) {
 	}
 }
 
+// TestSlowRequestsEnd: who opens connections and says nothing must not hold them.
+func TestSlowRequestsEnd(t *testing.T) {
+	s, err := newServed(func(c *options.Config) { c.HTTP.Endpoint = "127.0.0.1:0" }).serve(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.shutdown(t.Context())
+	if s.http.ReadHeaderTimeout != httpTimeout || s.http.ReadTimeout != httpTimeout {
+		t.Errorf("a request may take %s, its header %s, want %s", s.http.ReadTimeout, s.http.ReadHeaderTimeout, httpTimeout)
+	}
+}
+
 func TestServeNothing(t *testing.T) {
 	s, err := newServed(nil).serve(t.Context())
 	if s != nil || err != nil {

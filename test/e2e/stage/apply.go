@@ -22,9 +22,20 @@ const (
 	yamlBuffer   = 4096
 )
 
-// Apply creates or changes the objects of a YAML text, as kubectl apply does.
-// Objects without a namespace go to the namespace default.
+// Apply creates or changes the objects of a YAML text, as kubectl apply does; a
+// field that the API server does not know is an error. Objects without a namespace
+// go to the namespace default.
 func (s *Stage) Apply(ctx context.Context, manifests string) error {
+	return s.apply(ctx, manifests, metav1.PatchOptions{})
+}
+
+// Validate has the API server check the objects of a YAML text as Apply does, and
+// changes nothing.
+func (s *Stage) Validate(ctx context.Context, manifests string) error {
+	return s.apply(ctx, manifests, metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}})
+}
+
+func (s *Stage) apply(ctx context.Context, manifests string, options metav1.PatchOptions) error {
 	config := s.Cluster.RESTConfig()
 	client, err := dynamic.NewForConfig(config)
 	if err != nil {
@@ -64,19 +75,20 @@ func (s *Stage) Apply(ctx context.Context, manifests string) error {
 			}
 			target = client.Resource(mapping.Resource).Namespace(object.GetNamespace())
 		}
-		if err := applyOne(ctx, target, &object); err != nil {
+		if err := applyOne(ctx, target, &object, options); err != nil {
 			return err
 		}
 	}
 }
 
-func applyOne(ctx context.Context, target dynamic.ResourceInterface, object *unstructured.Unstructured) error {
+func applyOne(ctx context.Context, target dynamic.ResourceInterface, object *unstructured.Unstructured, options metav1.PatchOptions) error {
 	content, err := json.Marshal(object)
 	if err != nil {
 		return fmt.Errorf("applying %s %q: %w", object.GetKind(), object.GetName(), err)
 	}
 	force := true
-	if _, err := target.Patch(ctx, object.GetName(), types.ApplyPatchType, content, metav1.PatchOptions{FieldManager: fieldManager, Force: &force}); err != nil {
+	options.FieldManager, options.Force, options.FieldValidation = fieldManager, &force, metav1.FieldValidationStrict
+	if _, err := target.Patch(ctx, object.GetName(), types.ApplyPatchType, content, options); err != nil {
 		return fmt.Errorf("applying %s %q: %w", object.GetKind(), object.GetName(), err)
 	}
 	return nil

@@ -61,7 +61,7 @@ func Open(ctx context.Context, options Options) (*Stage, error) {
 }
 
 func (s *Stage) furnish(ctx context.Context) error {
-	rights, err := os.ReadFile(filepath.Join(s.top, "deploy", "kubernetes", "rbac.yaml"))
+	rights, err := os.ReadFile(filepath.Join(s.Manifests(), "rbac.yaml"))
 	if err != nil {
 		return fmt.Errorf("reading the sidecar's rights: %w", err)
 	}
@@ -79,6 +79,9 @@ func (s *Stage) furnish(ctx context.Context) error {
 
 // Close ends the cluster and all that runs in it.
 func (s *Stage) Close() error { return s.Cluster.Stop() }
+
+// Manifests returns the path of the directory with what a user applies.
+func (s *Stage) Manifests() string { return filepath.Join(s.top, "deploy", "kubernetes") }
 
 // Program returns the path of one of the programs in bin/.
 func (s *Stage) Program(name string) string { return filepath.Join(s.top, "bin", name) }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/http"
 	"os/exec"
+	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -23,6 +25,9 @@ func oneGi() *resource.Quantity {
 
 func logged(log, entry string) bool { return strings.Contains(log, entry) }
 
+// healthPaths are those that are served with leader election.
+func healthPaths() []string { return []string{"/livez", "/readyz", "/healthz/leader-election"} }
+
 // TestHTTP: probes and metrics, with the names that external-provisioner's
 // dashboards use.
 func TestHTTP(t *testing.T) {
@@ -34,7 +39,7 @@ func TestHTTP(t *testing.T) {
 	volume := s.bound("c")
 	s.deleteClaim("c")
 	s.volumeGone(volume.Name)
-	for _, path := range []string{"/livez", "/readyz", "/healthz/leader-election"} {
+	for _, path := range healthPaths() {
 		if status, body, err := sidecar.Get(path); err != nil || status != http.StatusOK || body != "ok" {
 			t.Errorf("%s: %d %q, %v", path, status, body, err)
 		}
@@ -52,10 +57,21 @@ func TestHTTP(t *testing.T) {
 		`workqueue_adds_total{name="volumes"} `,
 		`process_resident_memory_bytes `,
 		`go_goroutines `,
+		`leader_election_slowpath_total{name="` + s.id + `-example"} 0`,
+		`leader_election_slowpath_total{name="external-resizer-` + s.id + `-example"} 0`,
 	} {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("the metrics lack %s", want)
 		}
+	}
+	// No two queues share their metrics.
+	queues := regexp.MustCompile(`(?m)^workqueue_depth{name="(.*)"}`).FindAllStringSubmatch(metrics, -1)
+	var names []string
+	for _, queue := range queues {
+		names = append(names, queue[1])
+	}
+	if want := []string{"claims", "expansions", "modifications", "volumes"}; !slices.Equal(names, want) {
+		t.Errorf("the queues are %q, want %q", names, want)
 	}
 }
 
@@ -166,6 +182,8 @@ func TestWrongFlags(t *testing.T) {
 		"range":   {"--worker-threads=0", "--worker-threads=0: must be at least 1"},
 		"gate":    {"--feature-gates=Topolgy=true", "did you mean Topology?"},
 		"format":  {"--logging-format=xml", "xml"},
+		"retired": {"--enable-leader-election", "is gone: use --leader-election"},
+		"alpha":   {"--log-text-split-stream", "LoggingAlphaOptions"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
