@@ -15,6 +15,7 @@ import (
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/provision"
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/source"
 	"github.com/csi-provisioner/csi-provisioner/pkg/secrets"
 )
 
@@ -51,6 +52,7 @@ type planEntry struct {
 	Topology     *requirementEntry        `json:"topology,omitempty"`
 	Secret       *secrets.Ref             `json:"secret,omitempty"`
 	Volume       *corev1.PersistentVolume `json:"volume"`
+	Source       *source.Object           `json:"source,omitempty"`
 	UsesTopology bool                     `json:"usesTopology,omitempty"`
 	Reschedule   bool                     `json:"reschedule,omitempty"`
 }
@@ -74,7 +76,7 @@ func encode(intent *Intent, generation int64, terms *table) (*entry, error) {
 			return nil, fmt.Errorf("writing the request: %w", err)
 		}
 		next := planEntry{
-			Request: content, Secret: plan.Secret, Volume: plan.Volume,
+			Request: content, Secret: plan.Secret, Volume: plan.Volume, Source: plan.Source,
 			UsesTopology: plan.UsesTopology, Reschedule: plan.Reschedule,
 		}
 		if terms != nil && plan.Request.GetAccessibilityRequirements() != nil {
@@ -110,7 +112,7 @@ func (e *entry) decode(terms []*csipb.Topology) (*Intent, error) {
 	}
 	for _, from := range e.Plans {
 		plan := &provision.Plan{
-			Request: &csipb.CreateVolumeRequest{}, Secret: from.Secret, Volume: from.Volume,
+			Request: &csipb.CreateVolumeRequest{}, Secret: from.Secret, Volume: from.Volume, Source: from.Source,
 			UsesTopology: from.UsesTopology, Reschedule: from.Reschedule,
 		}
 		// Fields that a newer program has written would be lost.

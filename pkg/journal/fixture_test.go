@@ -22,6 +22,7 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 	"github.com/csi-provisioner/csi-provisioner/pkg/metrics"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/provision"
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/source"
 	"github.com/csi-provisioner/csi-provisioner/pkg/secrets"
 )
 
@@ -256,9 +257,15 @@ func plan(n int, tier string) *provision.Plan {
 			}},
 			Parameters:        map[string]string{"tier": tier, "ü\n": "\x00"},
 			MutableParameters: map[string]string{"iops": "5"},
+			VolumeContentSource: &csipb.VolumeContentSource{Type: &csipb.VolumeContentSource_Snapshot{
+				Snapshot: &csipb.VolumeContentSource_SnapshotSource{SnapshotId: "snap-ü"},
+			}},
 		},
-		Secret:       &secrets.Ref{Namespace: "vault", Name: "creds"},
-		Volume:       &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: name}},
+		Secret: &secrets.Ref{Namespace: "vault", Name: "creds"},
+		Volume: &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: name}},
+		Source: &source.Object{
+			Key: source.Key{Kind: source.KindSnapshot, Namespace: "backups", Name: "daily"}, UID: "snap-uid",
+		},
 		UsesTopology: true,
 		Reschedule:   n%2 == 0,
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
@@ -26,6 +27,8 @@ type Clients struct {
 	Core kubernetes.Interface
 	// Metadata is for objects of which only the metadata is wanted.
 	Metadata metadata.Interface
+	// Dynamic is for objects of kinds that Kubernetes itself does not have.
+	Dynamic dynamic.Interface
 	// Events is for events.
 	Events kubernetes.Interface
 	// Leases is for leader election.
@@ -83,6 +86,9 @@ func NewClients(config *rest.Config, limits Limits, leaseTimeout time.Duration) 
 	}
 	if clients.Metadata, err = metadata.NewForConfig(core); err != nil {
 		return nil, fmt.Errorf("making a metadata client for the API server: %w", err)
+	}
+	if clients.Dynamic, err = dynamic.NewForConfig(core); err != nil {
+		return nil, fmt.Errorf("making a client for further kinds of the API server: %w", err)
 	}
 	return &clients, nil
 }

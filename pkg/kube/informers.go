@@ -9,6 +9,7 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic/dynamicinformer"
 	"k8s.io/client-go/informers"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	storagelisters "k8s.io/client-go/listers/storage/v1"
@@ -37,9 +38,15 @@ type Informers struct {
 	Registrations cache.SharedIndexInformer
 	// Capacities are CSIStorageCapacity objects; nil where they are not published.
 	Capacities cache.SharedIndexInformer
+	// Snapshots hold *source.Snapshot, Grants *source.Grant; nil where they are not
+	// watched.
+	Snapshots cache.SharedIndexInformer
+	Grants    cache.SharedIndexInformer
 
 	core     informers.SharedInformerFactory
 	metadata metadatainformer.SharedInformerFactory
+	// dynamic is nil where it has nothing to watch.
+	dynamic dynamicinformer.DynamicSharedInformerFactory
 	// settled are the informers, and the handlers that must have seen their
 	// first objects, by the name of what they wait for. Handlers are added while
 	// probes ask.
@@ -62,6 +69,8 @@ type Driver struct {
 	// Capacity says which CSIStorageCapacity objects are needed, and asks for nodes
 	// and registrations, too; nil for none.
 	Capacity *CapacityScope
+	// Sources says which data sources are needed.
+	Sources SourceScope
 }
 
 // noResync: the handlers see each change once. What must be looked at again
@@ -115,6 +124,9 @@ func NewInformers(clients *Clients, driver Driver) (*Informers, error) {
 			return nil, fmt.Errorf("setting up informers: %w", err)
 		}
 	}
+	if err := i.addSources(clients, driver); err != nil {
+		return nil, err
+	}
 	i.expectAll()
 	return i, nil
 }
@@ -123,7 +135,7 @@ func (i *Informers) expectAll() {
 	for name, informer := range map[string]cache.SharedIndexInformer{
 		"PersistentVolumeClaims": i.Claims, "PersistentVolumes": i.Volumes, "StorageClasses": i.Classes,
 		"VolumeAttributesClasses": i.Modifications, "VolumeAttachments": i.Attachments, "Nodes": i.Nodes, "CSINodes": i.Registrations,
-		"CSIStorageCapacities": i.Capacities,
+		"CSIStorageCapacities": i.Capacities, "VolumeSnapshots": i.Snapshots, "ReferenceGrants": i.Grants,
 	} {
 		if informer != nil {
 			i.settled[name] = informer.HasSynced
@@ -175,12 +187,18 @@ func (i *Informers) ModificationLister() storagelisters.VolumeAttributesClassLis
 func (i *Informers) Start(ctx context.Context) {
 	i.core.Start(ctx.Done())
 	i.metadata.Start(ctx.Done())
+	if i.dynamic != nil {
+		i.dynamic.Start(ctx.Done())
+	}
 }
 
 // Shutdown waits until all informers have stopped.
 func (i *Informers) Shutdown() {
 	i.core.Shutdown()
 	i.metadata.Shutdown()
+	if i.dynamic != nil {
+		i.dynamic.Shutdown()
+	}
 }
 
 // Synced returns nil when all informers and handlers have seen what there was

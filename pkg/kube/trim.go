@@ -1,6 +1,8 @@
 package kube
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -44,10 +46,14 @@ func trimClaim(driver string) func(any) (any, error) {
 	}
 }
 
-// growthIdentity returns the metadata that growing a volume goes by.
+// growthIdentity returns the metadata that growing a volume, and protecting one
+// that is cloned, goes by.
 func growthIdentity(meta metav1.ObjectMeta) metav1.ObjectMeta {
 	kept := identity(meta)
 	kept.DeletionTimestamp = meta.DeletionTimestamp
+	if slices.Contains(meta.Finalizers, names.CloneFinalizer) {
+		kept.Finalizers = []string{names.CloneFinalizer}
+	}
 	if value, ok := meta.Annotations[names.NodeExpansionNotRequired]; ok {
 		kept.Annotations = map[string]string{names.NodeExpansionNotRequired: value}
 	}

@@ -43,11 +43,19 @@ const (
 	ModifySecretNamespace = "volume.kubernetes.io/controller-modify-secret-namespace"
 )
 
+// AllowModeChange, on a VolumeSnapshotContent, lets its snapshot be restored to a
+// volume of another mode, if its value is "true" (KEP-3141).
+const AllowModeChange = "snapshot.storage.kubernetes.io/allow-volume-mode-change"
+
 // Finalizers.
 const (
 	// VolumeFinalizer keeps a PersistentVolume until DeleteVolume has succeeded
 	// (KEP-2644, "honour the PV reclaim policy").
 	VolumeFinalizer = "external-provisioner.volume.kubernetes.io/finalizer"
+	// SnapshotFinalizer keeps a VolumeSnapshot while volumes are made from it.
+	SnapshotFinalizer = "provisioner.storage.kubernetes.io/volumesnapshot-as-source-protection"
+	// CloneFinalizer keeps a claim while its volume is cloned.
+	CloneFinalizer = "provisioner.storage.kubernetes.io/cloning-protection"
 )
 
 // Parameters of a StorageClass, and of CreateVolumeRequest.parameters.

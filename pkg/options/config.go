@@ -18,6 +18,7 @@ type Config struct {
 	Volumes        Volumes
 	Journal        Journal
 	Capacity       Capacity
+	Protection     Protection
 	Resizer        Resizer
 	Work           Work
 	LeaderElection LeaderElection
@@ -84,6 +85,9 @@ type Volumes struct {
 	StrictTopology    bool
 	ImmediateTopology bool
 	PublishReadonly   bool
+	// PreventModeConversion refuses to restore a snapshot to a volume of another
+	// mode, unless its content allows it.
+	PreventModeConversion bool
 }
 
 // Work is how much is done at once, and how often again.
@@ -115,6 +119,9 @@ type HTTP struct {
 type Gates struct {
 	// Topology uses the driver's topology, if it has that capability.
 	Topology bool
+	// CrossNamespaceVolumeDataSource lets claims name a data source of another
+	// namespace (KEP-3294).
+	CrossNamespaceVolumeDataSource bool
 	// AnnotateFsResize notes on a volume its size before it has grown, until its
 	// file system has, too.
 	AnnotateFsResize bool

@@ -19,6 +19,7 @@ type raw struct {
 	qps            float64
 	metricsAddress string
 	capacity       rawCapacity
+	protectors     uint
 	controllers    []string
 	workers        int
 	gates          gates
@@ -40,6 +41,7 @@ func flagSet(c *Config, r *raw) *pflag.FlagSet {
 	addVolumes(fs, c)
 	addJournal(fs, c)
 	addCapacity(fs, c, &r.capacity)
+	addProtection(fs, c, r)
 	addWork(fs, c, r)
 	addResizer(fs, c, r)
 	addLeaderElection(fs, c, r)
@@ -67,6 +69,7 @@ func addVolumes(fs *pflag.FlagSet, c *Config) {
 	fs.BoolVar(&v.StrictTopology, "strict-topology", false, "For classes that bind late, ask for the topology of the selected node alone.")
 	fs.BoolVar(&v.ImmediateTopology, "immediate-topology", true, "For classes that bind immediately, ask for the topologies of all nodes; otherwise for none, unless the class allows some only.")
 	fs.BoolVar(&v.PublishReadonly, "controller-publish-readonly", false, "Mark volumes read-only whose only access mode is ReadOnlyMany.")
+	fs.BoolVar(&v.PreventModeConversion, "prevent-volume-mode-conversion", true, "Refuse to restore a snapshot to a volume of another mode (Block, Filesystem), unless its VolumeSnapshotContent allows that by the annotation snapshot.storage.kubernetes.io/allow-volume-mode-change.")
 }
 
 func addWork(fs *pflag.FlagSet, c *Config, r *raw) {

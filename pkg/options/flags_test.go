@@ -28,6 +28,10 @@ func peers() map[string]string {
 		"controller-publish-readonly": "false",
 		"feature-gates":               "",
 
+		"prevent-volume-mode-conversion": "true",
+		"snapshot-orphan-sweep-interval": "5m0s",
+		"cloning-protection-threads":     "1",
+
 		"enable-capacity":                "false",
 		"capacity-for-immediate-binding": "false",
 		"capacity-poll-interval":         "1m0s",

@@ -26,6 +26,7 @@ const (
 // Names of gates.
 const (
 	gateAnnotate = "AnnotateFsResize"
+	gateCross    = "CrossNamespaceVolumeDataSource"
 	gateLogging  = "LoggingAlphaOptions"
 	gateRecover  = "RecoverVolumeExpansionFailure"
 	// gateRelease asks to give the lease back at the end, which is always done.
@@ -40,6 +41,7 @@ const (
 func FeatureGates() []Gate {
 	return []Gate{
 		{gateAnnotate, stageBeta, true, "Note on a volume, in `volume.alpha.kubernetes.io/pre-resize-capacity`, its size before it has grown, until its file system has, too."},
+		{gateCross, stageAlpha, false, "Let claims name, in spec.dataSourceRef, a data source of another namespace, if a ReferenceGrant of that allows it (KEP-3294)."},
 		{gateHonour, stageStable, true, "A volume that is deleted before its claim is deleted at the driver, too. It is always on."},
 		{gateLogging, stageAlpha, false, "Let `--log-text-split-stream`, `--log-json-split-stream` and the sizes of their buffers be used."},
 		{gateRecover, stageStable, true, "Let a claim ask for less after an expansion has failed (KEP-1790)."},
@@ -52,11 +54,12 @@ func FeatureGates() []Gate {
 // settle returns the gates as they are set.
 func (g gates) settle() Gates {
 	return Gates{
-		Topology:                      g.on(gateTopology),
-		AnnotateFsResize:              g.on(gateAnnotate),
-		RecoverVolumeExpansionFailure: g.on(gateRecover),
-		VolumeAttributesClass:         g.on(gateModify),
-		LoggingAlphaOptions:           g.on(gateLogging),
+		Topology:                       g.on(gateTopology),
+		CrossNamespaceVolumeDataSource: g.on(gateCross),
+		AnnotateFsResize:               g.on(gateAnnotate),
+		RecoverVolumeExpansionFailure:  g.on(gateRecover),
+		VolumeAttributesClass:          g.on(gateModify),
+		LoggingAlphaOptions:            g.on(gateLogging),
 	}
 }
 

@@ -31,6 +31,7 @@ func TestFeatureGates(t *testing.T) {
 		"several times": {[]string{"--feature-gates=Topology=false", "--feature-gates=VolumeAttributesClass=false"}, defaultGates(func(g *Gates) { g.Topology, g.VolumeAttributesClass = false, false })},
 		"the last wins": {[]string{"--feature-gates=Topology=false", "--feature-gates=Topology=true"}, defaultGates()},
 		"recovery":      {[]string{"--feature-gates=RecoverVolumeExpansionFailure=0"}, defaultGates(func(g *Gates) { g.RecoverVolumeExpansionFailure = false })},
+		"namespaces":    {[]string{"--feature-gates=CrossNamespaceVolumeDataSource=true"}, defaultGates(func(g *Gates) { g.CrossNamespaceVolumeDataSource = true })},
 		"alpha logging": {[]string{"--feature-gates=LoggingAlphaOptions=true"}, defaultGates(func(g *Gates) { g.LoggingAlphaOptions = true })},
 		// One that is set itself wins over all of its stage.
 		"all beta":       {[]string{"--feature-gates=AllBeta=false"}, defaultGates(func(g *Gates) { g.AnnotateFsResize = false })},
@@ -49,7 +50,7 @@ func TestFeatureGates(t *testing.T) {
 }
 
 func allAlpha(changes ...func(*Gates)) Gates {
-	return defaultGates(append([]func(*Gates){func(g *Gates) { g.LoggingAlphaOptions = true }}, changes...)...)
+	return defaultGates(append([]func(*Gates){func(g *Gates) { g.LoggingAlphaOptions, g.CrossNamespaceVolumeDataSource = true, true }}, changes...)...)
 }
 
 func TestGateThatIsAlwaysOn(t *testing.T) {

@@ -71,6 +71,7 @@ func settle(c *Config, r raw, environment func(string) string) error {
 	c.Work.Threads = int(min(r.threads, math.MaxInt32))
 	c.Gates = r.gates.settle()
 	settleJournal(c, environment)
+	settleProtection(c, r)
 	settleCapacity(c, r.capacity, environment)
 	return settleResizer(c, r)
 }
@@ -115,6 +116,7 @@ func validate(c Config) error {
 	errs = append(errs, validateJournal(c.Journal)...)
 	errs = append(errs, validateResizer(c.Resizer)...)
 	errs = append(errs, validateCapacity(c)...)
+	errs = append(errs, validateProtection(c.Protection)...)
 	if c.Kube.QPS < 0 {
 		wrong("kube-api-qps", c.Kube.QPS, "must not be negative; 0 is no limit")
 	}

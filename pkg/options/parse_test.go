@@ -29,8 +29,9 @@ func TestDefaultConfig(t *testing.T) {
 		Controllers: Controllers{Provisioner: true, Resizer: true},
 		CSI:         CSI{Address: "/run/csi/socket", Timeout: 10 * time.Second},
 		Kube:        Kube{Burst: 10},
-		Volumes:     Volumes{NamePrefix: "pvc", NameUUIDLength: -1, ImmediateTopology: true},
+		Volumes:     Volumes{NamePrefix: "pvc", NameUUIDLength: -1, ImmediateTopology: true, PreventModeConversion: true},
 		Journal:     Journal{Mode: "auto"},
+		Protection:  Protection{Threads: 1, Sweep: 5 * time.Minute},
 		Capacity:    Capacity{PollInterval: time.Minute, OwnerLevel: 1, Threads: 1, Burst: 5},
 		Resizer: Resizer{
 			Threads: 10, Timeout: 10 * time.Second, RetryStart: time.Second, RetryMax: 5 * time.Minute,
@@ -52,7 +53,7 @@ func TestEveryFlagIsUsed(t *testing.T) {
 	got := parse(t,
 		"--version", "--csi-address=/csi.sock", "--timeout=11s", "--master=m", "--kubeconfig=k", "--kube-api-qps=7.5", "--kube-api-burst=8",
 		"--volume-name-prefix=vol", "--volume-name-uuid-length=16", "--default-fstype=xfs", "--extra-create-metadata",
-		"--strict-topology", "--immediate-topology=false", "--controller-publish-readonly",
+		"--strict-topology", "--immediate-topology=false", "--controller-publish-readonly", "--prevent-volume-mode-conversion=false", "--cloning-protection-threads=4", "--snapshot-orphan-sweep-interval=9s",
 		"--worker-threads=3", "--retry-interval-start=2s", "--retry-interval-max=3s",
 		"--leader-election", "--leader-election-namespace=ns", "--leader-election-lease-duration=30s",
 		"--leader-election-renew-deadline=20s", "--leader-election-retry-period=10s",
@@ -73,8 +74,9 @@ func TestEveryFlagIsUsed(t *testing.T) {
 		Volumes: Volumes{
 			NamePrefix: "vol", NameUUIDLength: 16, DefaultFSType: "xfs", ExtraMetadata: true, StrictTopology: true, PublishReadonly: true,
 		},
-		Journal:  Journal{Mode: "required"},
-		Capacity: Capacity{Immediate: true, PollInterval: 7 * time.Second, OwnerLevel: 2, Threads: 5, QPS: 2.5, Burst: 6},
+		Journal:    Journal{Mode: "required"},
+		Capacity:   Capacity{Immediate: true, PollInterval: 7 * time.Second, OwnerLevel: 2, Threads: 5, QPS: 2.5, Burst: 6},
+		Protection: Protection{Threads: 4, Sweep: 9 * time.Second},
 		Resizer: Resizer{
 			Threads: 4, Timeout: 12 * time.Second, RetryStart: 4 * time.Second, RetryMax: 5 * time.Second, Resync: 6 * time.Second,
 			ExtraModifyMetadata: true, BackfillSecrets: true,

@@ -20,6 +20,7 @@ import (
 // provisioner creates and deletes volumes.
 type provisioner struct {
 	journal   *journal.Journal
+	guard     *guard
 	provision *provision.Controller
 	claims    *controller.Controller[provision.Key]
 	deletion  *deletion.Controller
@@ -28,7 +29,7 @@ type provisioner struct {
 
 func (p *process) newProvisioner(s shared, stop <-chan struct{}) (*provisioner, error) {
 	driver := csi.Limit(csi.Timeout(p.driver, p.config.CSI.Timeout), p.config.Work.Threads, stop)
-	c := provisioner{journal: p.newJournal()}
+	c := provisioner{journal: p.newJournal(), guard: p.newGuard()}
 	c.provision = provision.New(provision.Deps{
 		Claims:     p.informers.ClaimLister(),
 		Volumes:    p.informers.VolumeLister(),
@@ -41,9 +42,14 @@ func (p *process) newProvisioner(s shared, stop <-chan struct{}) (*provisioner, 
 		ClaimStore: s.claims,
 		Journal:    c.journal,
 		Events:     p.events,
-		Metrics:    p.metrics.Volumes,
-		Locks:      s.locks,
-		Clock:      p.clock,
+		Sources:    c.guard.sources,
+
+		SourceLocks: c.guard.locks,
+		Released:    c.guard.released,
+
+		Metrics: p.metrics.Volumes,
+		Locks:   s.locks,
+		Clock:   p.clock,
 	}, p.provisionConfig())
 	c.deletion = deletion.New(deletion.Deps{
 		Volumes:     p.informers.VolumeLister(),
@@ -67,7 +73,7 @@ func (p *process) newProvisioner(s shared, stop <-chan struct{}) (*provisioner, 
 	w := p.config.Work
 	c.claims, errClaims = controller.New(p.queue("claims", w.Threads, w.RetryStart, w.RetryMax), c.provision)
 	c.volumes, errVolumes = controller.New(p.queue("volumes", w.Threads, w.RetryStart, w.RetryMax), c.deletion)
-	return &c, errors.Join(errClaims, errVolumes)
+	return &c, errors.Join(errClaims, errVolumes, c.guard.begin(p, c.provision))
 }
 
 func (p *process) provisionConfig() provision.Config {
@@ -88,6 +94,8 @@ func (p *process) provisionConfig() provision.Config {
 			StrictTopology:            v.StrictTopology,
 			ImmediateTopology:         v.ImmediateTopology,
 			ControllerPublishReadonly: v.PublishReadonly,
+			CrossNamespaceSources:     p.config.Gates.CrossNamespaceVolumeDataSource,
+			PreventModeConversion:     v.PreventModeConversion,
 		},
 		InfeasibleRetry: p.config.Work.RetryMax,
 	}
@@ -120,6 +128,7 @@ func (c *provisioner) subscribe(p *process) error {
 			}
 		})),
 	)
+	err = errors.Join(err, c.guard.subscribe(c.claims))
 	if p.informers.Attachments == nil {
 		return err
 	}
@@ -150,6 +159,7 @@ func (c *provisioner) run(ctx context.Context, stop <-chan struct{}) {
 	recording.Go(func() { c.journal.Run(writing) })
 	running.Go(func() { c.claims.Run(ctx, stop) })
 	running.Go(func() { c.volumes.Run(ctx, stop) })
+	running.Go(func() { c.guard.run(ctx, stop) })
 	running.Go(func() { c.adoptLate(ctx, stop) })
 	running.Wait()
 	c.flush(ctx)

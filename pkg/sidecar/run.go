@@ -64,7 +64,7 @@ func Run(ctx context.Context, config options.Config, version string) error {
 	if err := p.requireJournal(ctx); err != nil {
 		return err
 	}
-	if err := p.watch(background); err != nil {
+	if err := p.watch(ctx, background); err != nil {
 		return err
 	}
 	if err := p.lead(ctx, background); err != nil {
@@ -138,8 +138,12 @@ func (p *process) nameDriver(name string) error {
 }
 
 // watch starts the informers, and the index that they feed.
-func (p *process) watch(background context.Context) error {
+func (p *process) watch(ctx, background context.Context) error {
 	info := p.session.Info()
+	sources, err := p.sourceScope(ctx)
+	if err != nil {
+		return err
+	}
 	modifies, err := p.modifies()
 	if err != nil {
 		return err
@@ -152,6 +156,7 @@ func (p *process) watch(background context.Context) error {
 		Classes:       p.config.Controllers.Provisioner || p.config.Resizer.BackfillSecrets,
 		Modifications: modifies,
 		Capacity:      p.capacity.scope(),
+		Sources:       sources,
 	})
 	if err != nil {
 		return err

@@ -56,6 +56,9 @@ func (c *Controller) create(ctx context.Context, current *attempt) (*csipb.Creat
 	if err != nil && !current.blind {
 		return nil, &notAskedError{err}
 	}
+	if err := c.protect(ctx, current); err != nil {
+		return nil, &notAskedError{err}
+	}
 	if err := c.begin(ctx, current); err != nil {
 		return nil, &notAskedError{err}
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 	"github.com/csi-provisioner/csi-provisioner/pkg/metrics"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/provision"
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/source"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/topology"
 	"github.com/csi-provisioner/csi-provisioner/pkg/secrets"
 )
@@ -43,6 +44,12 @@ type Deps struct {
 	ClaimStore ClaimStore
 	Journal    Journal
 	Events     EventSender
+
+	Sources Sources
+	// SourceLocks are taken to begin, and to end, the protection of a source.
+	SourceLocks *controller.VolumeLocks
+	// Released is told of each source that a volume no longer is made from.
+	Released func(source.Key)
 
 	Metrics *metrics.Volumes
 	Locks   *controller.VolumeLocks
@@ -106,13 +113,14 @@ type Controller struct {
 	deps     Deps
 	config   Config
 	attempts *attempts
+	uses     *uses
 	// started is when this process took over.
 	started time.Time
 }
 
 // New returns a controller; it starts nothing.
 func New(deps Deps, config Config) *Controller {
-	return &Controller{deps: deps, config: config, attempts: newAttempts(), started: deps.Clock.Now()}
+	return &Controller{deps: deps, config: config, attempts: newAttempts(), uses: newUses(), started: deps.Clock.Now()}
 }
 
 // Reconcile brings the claim one step nearer to its volume, or undoes what was
@@ -131,6 +139,7 @@ func (c *Controller) Reconcile(ctx context.Context, key Key) (controller.Result,
 	result, err := c.advance(ctx, key.UID, claim)
 	if (claim == nil || claim.Spec.VolumeName != "") && c.attempts.get(key.UID) == nil {
 		c.attempts.forget(key.UID)
+		c.release(key.UID)
 	}
 	return result, err
 }

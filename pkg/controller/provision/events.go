@@ -59,7 +59,7 @@ func (c *Controller) infeasible(claim *corev1.PersistentVolumeClaim, err error) 
 }
 
 func (c *Controller) dependencies(claim *corev1.PersistentVolumeClaim) []controller.Dependency {
-	return []controller.Dependency{ClassChanged(provision.ClassName(claim)), TopologyChanged(), DriverBack()}
+	return append(sourceDependencies(claim), ClassChanged(provision.ClassName(claim)), TopologyChanged(), DriverBack())
 }
 
 func (c *Controller) report(claim *corev1.PersistentVolumeClaim, err error) {

@@ -39,6 +39,7 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/names"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/capability"
 	plan "github.com/csi-provisioner/csi-provisioner/pkg/plan/provision"
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/source"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/topology"
 	"github.com/csi-provisioner/csi-provisioner/pkg/secrets"
 )
@@ -63,6 +64,8 @@ type world struct {
 	vault  *vault
 	events *events
 	locks  *controller.VolumeLocks
+	// sources are what volumes can be made from.
+	sources *sources
 	// journal notes what is durable.
 	journal *fakeJournal
 
@@ -85,6 +88,7 @@ func newWorld(t *testing.T) *world {
 		events: &events{},
 		locks:  &controller.VolumeLocks{},
 
+		sources: newSources(),
 		journal: &fakeJournal{open: map[types.UID]*journal.Intent{}},
 
 		claims:  cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc}),
@@ -103,12 +107,17 @@ func newWorld(t *testing.T) *world {
 		ClaimStore: w,
 		Journal:    w.journal,
 		Events:     w.events,
-		Metrics:    metrics.New().Volumes,
-		Locks:      w.locks,
-		Clock:      w.clock,
+
+		Sources:     w.sources,
+		SourceLocks: &controller.VolumeLocks{},
+		Released:    func(key source.Key) { w.sources.released = append(w.sources.released, key.String()) },
+
+		Metrics: metrics.New().Volumes,
+		Locks:   w.locks,
+		Clock:   w.clock,
 	}, Config{
 		Driver: plan.Driver{Name: driverName, Identity: "me", Capabilities: capability.Set{
-			ControllerService: true, CreateDelete: true, Topology: true,
+			ControllerService: true, CreateDelete: true, Topology: true, Snapshot: true, Clone: true,
 		}},
 		Options:         plan.Options{VolumeNamePrefix: "pvc", VolumeNameUUIDLength: -1, Topology: true, ImmediateTopology: true},
 		InfeasibleRetry: infeasible,
@@ -252,6 +261,9 @@ func (w *world) idle() {
 	if n := len(w.c.attempts.of); n > 0 {
 		w.t.Errorf("%d attempts are remembered", n)
 	}
+	if n := len(w.c.uses.of) + len(w.c.uses.by) + len(w.c.uses.confirmed); n > 0 {
+		w.t.Errorf("%d sources are in use", n)
+	}
 	if n := len(w.journal.open); n > 0 {
 		w.t.Errorf("%d intents are open", n)
 	}
@@ -329,7 +341,7 @@ func (d *driver) CreateVolume(ctx context.Context, request *csipb.CreateVolumeRe
 	if now.err != nil {
 		return nil, now.err
 	}
-	response := &csipb.CreateVolumeResponse{Volume: &csipb.Volume{VolumeId: handle, CapacityBytes: gib}}
+	response := &csipb.CreateVolumeResponse{Volume: &csipb.Volume{VolumeId: handle, CapacityBytes: gib, ContentSource: request.GetVolumeContentSource()}}
 	if now.change != nil {
 		now.change(response)
 	}

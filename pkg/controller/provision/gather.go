@@ -11,7 +11,8 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/provision"
 )
 
-// gather collects what the planner needs to know. Everything comes from caches.
+// gather collects what the planner needs to know. Everything comes from caches, but
+// for data sources.
 func (c *Controller) gather(ctx context.Context, claim *corev1.PersistentVolumeClaim) (provision.Input, error) {
 	input := provision.Input{Claim: claim, Driver: c.config.Driver, Options: c.config.Options}
 	var err error
@@ -30,6 +31,7 @@ func (c *Controller) gather(ctx context.Context, claim *corev1.PersistentVolumeC
 	if input.UsesTopology() {
 		input.Facts = c.deps.Places.Facts(provision.SelectedNode(claim))
 	}
+	input.Source = c.gatherSource(ctx, input)
 	return input, nil
 }
 

@@ -19,6 +19,7 @@ import (
 func (c *Controller) Resume(intents []*journal.Intent) {
 	for _, intent := range intents {
 		c.attempts.inherit(inherit(intent))
+		c.inUse(intent.Claim.UID, intent.Plans)
 	}
 }
 
@@ -35,6 +36,7 @@ func (c *Controller) begin(ctx context.Context, current *attempt) error {
 func (c *Controller) end(uid types.UID) {
 	c.attempts.end(uid)
 	c.deps.Journal.End(uid)
+	c.release(uid)
 }
 
 // recall looks how far the process got that has begun an attempt: it may have

@@ -18,12 +18,14 @@ type Set struct {
 
 	// These are controller capabilities (CSI spec, ControllerGetCapabilities):
 	// CREATE_DELETE_VOLUME, PUBLISH_UNPUBLISH_VOLUME, SINGLE_NODE_MULTI_WRITER,
-	// EXPAND_VOLUME and MODIFY_VOLUME.
+	// EXPAND_VOLUME, MODIFY_VOLUME, CREATE_DELETE_SNAPSHOT and CLONE_VOLUME.
 	CreateDelete          bool
 	PublishUnpublish      bool
 	SingleNodeMultiWriter bool
 	ControllerExpand      bool
 	Modify                bool
+	Snapshot              bool
+	Clone                 bool
 
 	// NodeExpand is the node capability EXPAND_VOLUME (CSI spec,
 	// NodeGetCapabilities).
@@ -58,6 +60,10 @@ func (s Set) FromController(capabilities []*csipb.ControllerServiceCapability) S
 			s.ControllerExpand = true
 		case csipb.ControllerServiceCapability_RPC_MODIFY_VOLUME:
 			s.Modify = true
+		case csipb.ControllerServiceCapability_RPC_CREATE_DELETE_SNAPSHOT:
+			s.Snapshot = true
+		case csipb.ControllerServiceCapability_RPC_CLONE_VOLUME:
+			s.Clone = true
 		default: // not asked about
 		}
 	}

@@ -39,7 +39,9 @@ func TestFrom(t *testing.T) {
 		multiWriter   = csipb.ControllerServiceCapability_RPC_SINGLE_NODE_MULTI_WRITER
 		expand        = csipb.ControllerServiceCapability_RPC_EXPAND_VOLUME
 		modify        = csipb.ControllerServiceCapability_RPC_MODIFY_VOLUME
+		snapshot      = csipb.ControllerServiceCapability_RPC_CREATE_DELETE_SNAPSHOT
 		clone         = csipb.ControllerServiceCapability_RPC_CLONE_VOLUME
+		getVolume     = csipb.ControllerServiceCapability_RPC_GET_VOLUME
 	)
 	for name, test := range map[string]struct {
 		plugin     []*csipb.PluginCapability
@@ -55,17 +57,19 @@ func TestFrom(t *testing.T) {
 		"multi-writer": {nil, rpc(multiWriter), capability.Set{SingleNodeMultiWriter: true}},
 		"expand":       {nil, rpc(expand), capability.Set{ControllerExpand: true}},
 		"modify":       {nil, rpc(modify), capability.Set{Modify: true}},
-		"others":       {plugin(groups, 999), rpc(clone, 999), capability.Set{}},
+		"snapshot":     {nil, rpc(snapshot), capability.Set{Snapshot: true}},
+		"clone":        {nil, rpc(clone), capability.Set{Clone: true}},
+		"others":       {plugin(groups, 999), rpc(getVolume, 999), capability.Set{}},
 		"of another kind of plugin capability": {
 			[]*csipb.PluginCapability{{Type: &csipb.PluginCapability_VolumeExpansion_{
 				VolumeExpansion: &csipb.PluginCapability_VolumeExpansion{Type: csipb.PluginCapability_VolumeExpansion_ONLINE},
 			}}}, nil, capability.Set{},
 		},
 		"all": {
-			plugin(accessibility, groups, service), rpc(multiWriter, expand, publish, modify, createDelete, createDelete),
+			plugin(accessibility, groups, service), rpc(multiWriter, expand, publish, modify, clone, snapshot, createDelete, createDelete),
 			capability.Set{
 				ControllerService: true, Topology: true, CreateDelete: true, PublishUnpublish: true, SingleNodeMultiWriter: true,
-				ControllerExpand: true, Modify: true,
+				ControllerExpand: true, Modify: true, Snapshot: true, Clone: true,
 			},
 		},
 	} {

@@ -47,6 +47,9 @@ func Conclude(plan *Plan, response *csipb.CreateVolumeResponse) Conclusion {
 			Err:     fmt.Errorf("the CSI driver created a volume of %d bytes where %d were requested: the volume is of no use and is deleted again", capacity, requested),
 		}
 	}
+	if err := filledFrom(plan, made); err != nil {
+		return Conclusion{Discard: made.GetVolumeId(), Err: err}
+	}
 	volume := plan.Volume.DeepCopy()
 	volume.Spec.Capacity = corev1.ResourceList{
 		corev1.ResourceStorage: *resource.NewQuantity(capacity, resource.BinarySI),

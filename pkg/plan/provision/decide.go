@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/topology"
@@ -41,23 +40,16 @@ func reject(err error) Decision { return Decision{Verdict: Reject, Err: err} }
 
 // Decide says what to do about a claim.
 func Decide(in Input) Decision {
-	if !concerns(in) {
-		return Decision{Verdict: Skip}
+	if decision, decided := decideClaim(in); decided {
+		return decision
 	}
-	class := ClassName(in.Claim)
-	if in.Class == nil {
-		return reject(fmt.Errorf("StorageClass %.253q does not exist: create it, or create the claim with another spec.storageClassName", class))
-	}
-	if !in.Driver.Serves(in.Class) || waitsForConsumer(in) {
-		return Decision{Verdict: Skip}
-	}
-	if in.ClassErr != nil {
-		return reject(in.ClassErr)
-	}
-	if kind, foreign := populated(in.Claim); foreign {
-		return Decision{Verdict: Leave, Message: fmt.Sprintf("Waiting for a volume populator to provision the claim: its data source is of kind %.253s", kind)}
+	if decision, decided := decideSource(in); decided {
+		return decision
 	}
 	if err := supported(in); err != nil {
+		return reject(err)
+	}
+	if err := sourceSupported(in); err != nil {
 		return reject(err)
 	}
 	plan, err := newPlan(in)
@@ -69,6 +61,23 @@ func Decide(in Input) Decision {
 		return reject(err)
 	}
 	return Decision{Verdict: Act, Plan: plan}
+}
+
+// decideClaim decides what depends on nothing but the claim and its class.
+func decideClaim(in Input) (decision Decision, decided bool) {
+	if !concerns(in) {
+		return Decision{Verdict: Skip}, true
+	}
+	if in.Class == nil {
+		return reject(fmt.Errorf("StorageClass %.253q does not exist: create it, or create the claim with another spec.storageClassName", ClassName(in.Claim))), true
+	}
+	if !in.Driver.Serves(in.Class) || waitsForConsumer(in) {
+		return Decision{Verdict: Skip}, true
+	}
+	if in.ClassErr != nil {
+		return reject(in.ClassErr), true
+	}
+	return Decision{}, false
 }
 
 // concerns tells whether the claim still needs a volume of this driver. A claim
@@ -85,37 +94,6 @@ func waitsForConsumer(in Input) bool {
 	return mode != nil && *mode == storagev1.VolumeBindingWaitForFirstConsumer && SelectedNode(in.Claim) == ""
 }
 
-const snapshotGroup = "snapshot.storage.k8s.io"
-
-// source returns the kind and the API group of the claim's data source; both
-// empty without one.
-func source(claim *corev1.PersistentVolumeClaim) (kind, group string) {
-	var apiGroup *string
-	switch {
-	case claim.Spec.DataSource != nil:
-		kind, apiGroup = claim.Spec.DataSource.Kind, claim.Spec.DataSource.APIGroup
-	case claim.Spec.DataSourceRef != nil:
-		kind, apiGroup = claim.Spec.DataSourceRef.Kind, claim.Spec.DataSourceRef.APIGroup
-	}
-	if apiGroup != nil {
-		group = *apiGroup
-	}
-	return kind, group
-}
-
-// SourceKind returns the kind of the claim's data source; empty without one.
-func SourceKind(claim *corev1.PersistentVolumeClaim) string {
-	kind, _ := source(claim)
-	return kind
-}
-
-// populated tells whether the claim's data comes from a kind of object that
-// volume populators serve.
-func populated(claim *corev1.PersistentVolumeClaim) (kind string, foreign bool) {
-	kind = SourceKind(claim)
-	return kind, kind != "" && kind != "VolumeSnapshot" && kind != "PersistentVolumeClaim"
-}
-
 // supported finds what this driver, or this program, can't do for the claim.
 func supported(in Input) error {
 	if missing := in.Driver.Capabilities.MissingForVolumes(); missing != "" {
@@ -123,11 +101,6 @@ func supported(in Input) error {
 	}
 	if in.Claim.Spec.Selector != nil {
 		return errors.New("the claim has a spec.selector, which selects among existing volumes and can't be used with dynamic provisioning: create the claim without it, or with an empty spec.storageClassName")
-	}
-	if kind, group := source(in.Claim); kind == "VolumeSnapshot" && group != snapshotGroup {
-		return fmt.Errorf("the claim's data source is a VolumeSnapshot of API group %.253q: its apiGroup must be %q", group, snapshotGroup)
-	} else if kind != "" {
-		return fmt.Errorf("the claim's data source is a %.253s: this version creates empty volumes only", kind)
 	}
 	if name := in.Claim.Spec.VolumeAttributesClassName; name != nil && *name != "" {
 		return fmt.Errorf("the claim names the VolumeAttributesClass %.253q: this version creates volumes without one only", *name)

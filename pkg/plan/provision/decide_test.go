@@ -86,9 +86,9 @@ func TestWhichClaimsConcernTheDriver(t *testing.T) {
 		"other driver, bad otherwise":     {func(in *provision.Input) { in.Class.Provisioner, in.Claim.UID = "other", "" }, provision.Skip},
 		"driver without any capabilities": {func(in *provision.Input) { in.Driver.Capabilities = capability.Set{} }, provision.Reject},
 		"empty attributes class":          {func(in *provision.Input) { in.Claim.Spec.VolumeAttributesClassName = new(string) }, provision.Act},
-		"data source without a kind":      {func(in *provision.Input) { in.Claim.Spec.DataSource = &corev1.TypedLocalObjectReference{} }, provision.Act},
+		"data source without a name":      {func(in *provision.Input) { in.Claim.Spec.DataSource = &corev1.TypedLocalObjectReference{} }, provision.Reject},
 		"data source wins over its reference": {func(in *provision.Input) {
-			in.Claim.Spec.DataSource = &corev1.TypedLocalObjectReference{Kind: "Dataset"}
+			in.Claim.Spec.DataSource = &corev1.TypedLocalObjectReference{Kind: "Dataset", Name: "weather"}
 			in.Claim.Spec.DataSourceRef = &corev1.TypedObjectReference{Kind: "PersistentVolumeClaim"}
 		}, provision.Leave},
 	} {

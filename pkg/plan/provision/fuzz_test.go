@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/provision"
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/source"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/topology"
 )
 
@@ -53,6 +54,13 @@ func FuzzDecide(f *testing.F) {
 		{1 | 1024, "x", "type", "fast", "other", "99999999999999999999999"},
 		{1 | 2048, "x", "type", "fast", "other", "-1"},
 		{1, "x", "\x00\xff", "\xff", "\n", "1e400"},
+		{4096 | 8192, strings.Repeat("g", 256<<10), strings.Repeat("n", 256<<10), strings.Repeat("s", 256<<10), strings.Repeat("K", 256<<10), "1Gi"},
+		{4096 | 8192, strings.Repeat("g", 256<<10), strings.Repeat("n", 256<<10), "team-a", strings.Repeat("K", 256<<10), "1Gi"},
+		{4096, "", "n", strings.Repeat("s", 256<<10), "PersistentVolumeClaim", "1Gi"},
+		{16384, "snapshot.storage.k8s.io", strings.Repeat("n", 256<<10), strings.Repeat("v", 256<<10), "VolumeSnapshot", "2Gi"},
+		{16384 | 512, "snapshot.storage.k8s.io", "n", "true", "VolumeSnapshot", "2Gi"},
+		{16384, "snapshot.storage.k8s.io", "n", strings.Repeat("v", 256<<10), "VolumeSnapshot", "1Ki"},
+		{16384, "", strings.Repeat("n", 256<<10), strings.Repeat("v", 256<<10), "PersistentVolumeClaim", "2Gi"},
 	} {
 		f.Add(seed.flags, seed.annotation, seed.parameter, seed.value, seed.other, seed.size)
 	}
@@ -93,7 +101,15 @@ func hostile(flags uint16, annotation, parameter, value, other, size string) pro
 		}}}
 	}
 	if has(128) {
-		in.Claim.Spec.DataSource = &corev1.TypedLocalObjectReference{APIGroup: &annotation, Kind: other}
+		in.Claim.Spec.DataSource = &corev1.TypedLocalObjectReference{APIGroup: &annotation, Kind: other, Name: parameter}
+	}
+	if has(4096) {
+		in.Claim.Spec.DataSource = nil
+		in.Claim.Spec.DataSourceRef = &corev1.TypedObjectReference{APIGroup: &annotation, Kind: other, Name: parameter, Namespace: &value}
+		in.Options.CrossNamespaceSources = has(8192)
+	}
+	if has(16384) {
+		hostileSource(&in, annotation, parameter, value, other, size)
 	}
 	if has(256) {
 		in.Claim.Spec.AccessModes = append(in.Claim.Spec.AccessModes, corev1.PersistentVolumeAccessMode(other))
@@ -153,7 +169,33 @@ func checkPlan(t *testing.T, in provision.Input, plan *provision.Plan) {
 	if got := len(plan.Request.GetVolumeCapabilities()); got != len(in.Claim.Spec.AccessModes) {
 		t.Errorf("%d capabilities for %d access modes", got, len(in.Claim.Spec.AccessModes))
 	}
+	if (plan.Source == nil) != (plan.Request.GetVolumeContentSource() == nil) {
+		t.Errorf("the source is %v, where the driver gets %v", plan.Source, plan.Request.GetVolumeContentSource())
+	}
 	if plan.Volume.Name != plan.Request.GetName() || plan.Volume.Spec.ClaimRef.UID != in.Claim.UID || plan.Volume.Spec.CSI.Driver != in.Driver.Name {
 		t.Errorf("the volume %q is for claim %s", plan.Volume.Name, plan.Volume.Spec.ClaimRef.UID)
+	}
+}
+
+// hostileSource makes the claim's source one of the two kinds, in a state that only
+// the texts tell.
+func hostileSource(in *provision.Input, annotation, parameter, value, kind, size string) {
+	if kind != source.KindSnapshot {
+		kind = source.KindClaim
+	}
+	in.Claim.Spec.DataSourceRef = nil
+	in.Claim.Spec.DataSource = &corev1.TypedLocalObjectReference{APIGroup: &annotation, Kind: kind, Name: parameter}
+	in.Options.PreventModeConversion = true
+	in.Driver.Capabilities.Snapshot, in.Driver.Capabilities.Clone = true, true
+	good := restoring()
+	in.Source = good.Source
+	in.Source.Claim, in.Source.Volume = cloning().Source.Claim, cloning().Source.Volume
+	in.Source.Snapshot.Name, in.Source.Content.Spec.Snapshot.Name = parameter, parameter
+	in.Source.Content.Annotations = map[string]string{allowModeChange: value}
+	in.Source.Content.Spec.Mode = (*corev1.PersistentVolumeMode)(&value)
+	in.Source.Content.Status.Handle = &value
+	in.Source.Claim.Spec.VolumeMode = (*corev1.PersistentVolumeMode)(&value)
+	if least, err := resource.ParseQuantity(size); err == nil {
+		in.Source.Snapshot.Status.RestoreSize = &least
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,6 +35,8 @@ type setting struct {
 	Nodes   []node
 	// Stored tells that the claim's PersistentVolume exists.
 	Stored bool
+	// Source is what is known of the claim's data source.
+	Source provision.Source
 	// Response is the driver's CreateVolumeResponse.
 	Response map[string]any
 }
@@ -57,6 +60,7 @@ type summary struct {
 	Message    string      `json:"message,omitempty"`
 	Error      string      `json:"error,omitempty"`
 	Secret     string      `json:"secret,omitempty"`
+	Source     string      `json:"source,omitempty"`
 	Reschedule bool        `json:"reschedule,omitempty"`
 	Conclusion *conclusion `json:"conclusion,omitempty"`
 }
@@ -154,7 +158,8 @@ func (s setting) input() provision.Input {
 	}
 	in := provision.Input{
 		Claim: s.Claim, Class: s.Class, VolumeStored: s.Stored, Driver: s.Driver, Options: s.Options,
-		Facts: index.Facts(provision.SelectedNode(s.Claim)),
+		Facts:  index.Facts(provision.SelectedNode(s.Claim)),
+		Source: s.Source,
 	}
 	s.migrate(&in)
 	return in
@@ -210,6 +215,9 @@ func outcome(t testing.TB, s setting) expectation {
 		return got
 	}
 	got.Reschedule = decision.Plan.Reschedule
+	if decision.Plan.Source != nil {
+		got.Source = fmt.Sprintf("%s (%s)", decision.Plan.Source, decision.Plan.Source.UID)
+	}
 	if decision.Plan.Secret != nil {
 		got.Secret = decision.Plan.Secret.String()
 	}

@@ -42,6 +42,12 @@ type Options struct {
 	// ControllerPublishReadonly marks volumes read-only whose only access mode
 	// is ReadOnlyMany.
 	ControllerPublishReadonly bool
+	// CrossNamespaceSources lets claims name a data source of another namespace
+	// (KEP-3294).
+	CrossNamespaceSources bool
+	// PreventModeConversion refuses to restore a snapshot to a volume of another
+	// mode, unless its content allows it (KEP-3141).
+	PreventModeConversion bool
 }
 
 // Input is everything that a decision depends on.
@@ -61,6 +67,8 @@ type Input struct {
 	Options      Options
 	// Facts are those about the claim's selected node (see [SelectedNode]).
 	Facts topology.Facts
+	// Source is what is known of the data source, if [WantsSource] asks for one.
+	Source Source
 }
 
 // UsesTopology tells whether volumes are made with topology requirements.

@@ -8,6 +8,7 @@ import (
 	csipb "github.com/container-storage-interface/spec/lib/go/csi"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/source"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/topology"
 	"github.com/csi-provisioner/csi-provisioner/pkg/secrets"
 )
@@ -23,6 +24,9 @@ type Plan struct {
 	// Volume is the PersistentVolume but for what only the driver's answer
 	// tells.
 	Volume *corev1.PersistentVolume
+	// Source is what the request refers to as the source of the volume's data; it
+	// must not go before the volume is made. Nil for an empty volume.
+	Source *source.Object
 	// UsesTopology tells whether the answer's topology counts.
 	UsesTopology bool
 	// Reschedule tells that a driver whose resources are exhausted at the
@@ -45,14 +49,20 @@ func newPlan(in Input) (*Plan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("StorageClass %q: %w", in.Class.Name, err)
 	}
+	content, from, err := contentSource(in)
+	if err != nil {
+		return nil, err
+	}
 	request, err := newRequest(in, name, fsType)
 	if err != nil {
 		return nil, err
 	}
+	request.VolumeContentSource = content
 	return &Plan{
 		Request:      request,
 		Secret:       refs[secrets.Provisioner],
 		Volume:       newVolume(in, request, fsType, refs),
+		Source:       from,
 		UsesTopology: in.UsesTopology(),
 		Reschedule:   in.UsesTopology() && SelectedNode(in.Claim) != "",
 	}, nil
