@@ -65,7 +65,7 @@ func verify(root string) error {
 			errs = append(errs, err)
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, checkEvidence(root, "docs/weaknesses.md")...)...)
 }
 
 // compare returns the first line of a file that is not as it must be.
