@@ -83,6 +83,7 @@ func stand(t *testing.T, r *registry, o *office, name string, result error, chan
 			Enabled: true, LeaseDuration: leaseDuration, RenewDeadline: renewDeadline, RetryPeriod: retryPeriod,
 		}},
 		health:  newHealth(),
+		fence:   newFence(),
 		metrics: metrics.New(),
 	}
 	c.election = &election{

@@ -24,7 +24,7 @@ func (w *written) Update(_ context.Context, record resourcelock.LeaderElectionRe
 // the work that it was taken for has ended.
 func TestLeaseIsKeptWhileWorking(t *testing.T) {
 	lock := &written{}
-	h := hold(lock, time.Minute, func() {})
+	h := hold(lock, time.Minute, func(time.Time) {}, func() {})
 	update := func(holder string) error {
 		return h.Update(t.Context(), resourcelock.LeaderElectionRecord{HolderIdentity: holder})
 	}
@@ -59,7 +59,7 @@ func (refused) Update(context.Context, resourcelock.LeaderElectionRecord) error 
 // candidate tries.
 func TestFailedRenewalsAreCounted(t *testing.T) {
 	failed := 0
-	h := hold(refused{}, time.Minute, func() { failed++ })
+	h := hold(refused{}, time.Minute, func(time.Time) {}, func() { failed++ })
 	renew := func() { _ = h.Update(t.Context(), resourcelock.LeaderElectionRecord{HolderIdentity: "me"}) }
 	renew()
 	if failed != 0 {

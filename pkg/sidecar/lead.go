@@ -197,7 +197,8 @@ func (e *election) elector(stop context.Context, c *candidacy) (*leaderelection.
 	leading := e.process.metrics.Leading.WithLabelValues(e.name)
 	leading.Set(0)
 	renewals := e.process.metrics.Renewals.WithLabelValues(e.name)
-	held := hold(e.lock, l.RenewDeadline, renewals.Inc)
+	until := func(end time.Time) { e.process.fence.extend(e.name, end) }
+	held := hold(e.lock, l.RenewDeadline, until, renewals.Inc)
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
 		Lock:            held,
 		Name:            e.name,

@@ -20,6 +20,8 @@ type held struct {
 	// failed is called when the lease that is held can't be renewed at once, and
 	// is read to be renewed.
 	failed func()
+	// until is told when the term ends, each time that it begins anew.
+	until  func(time.Time)
 	expiry *time.Timer
 	lost   chan struct{}
 	// working tells that work has not ended; until then the lease is kept.
@@ -30,12 +32,12 @@ type held struct {
 var errWorking = errors.New("the lease is not given back: what it was taken for has not ended yet")
 
 // hold returns a lock whose lease counts as lost when it has not been renewed for
-// the term; failed is called for each renewal that fails.
-func hold(lock resourcelock.Interface, term time.Duration, failed func()) *held {
+// the term; until is told when that is, failed is called for each renewal that fails.
+func hold(lock resourcelock.Interface, term time.Duration, until func(time.Time), failed func()) *held {
 	lost := make(chan struct{}, 1)
 	expiry := time.AfterFunc(term, func() { signal(lost) })
 	expiry.Stop() // There is no lease to lose yet.
-	return &held{Interface: lock, term: term, failed: failed, expiry: expiry, lost: lost}
+	return &held{Interface: lock, term: term, failed: failed, until: until, expiry: expiry, lost: lost}
 }
 
 // Create implements resourcelock.Interface.
@@ -56,11 +58,16 @@ func (h *held) Update(ctx context.Context, record resourcelock.LeaderElectionRec
 	if err != nil && h.working.Load() {
 		h.failed()
 	}
+	if record.HolderIdentity == "" {
+		h.until(began)
+		return err
+	}
 	return h.extend(began, err)
 }
 
 func (h *held) extend(began time.Time, err error) error {
 	if err == nil {
+		h.until(began.Add(h.term))
 		h.expiry.Reset(h.term - time.Since(began))
 	}
 	return err

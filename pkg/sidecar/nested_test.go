@@ -86,7 +86,7 @@ func nested(t *testing.T, prepare, test func(n *nest)) {
 			config: options.Config{LeaderElection: options.LeaderElection{
 				Enabled: true, Namespace: leaseNamespace, LeaseDuration: leaseFor, RenewDeadline: renewFor, RetryPeriod: retryEvery,
 			}},
-			metrics: metrics.New(), health: newHealth(),
+			metrics: metrics.New(), health: newHealth(), fence: newFence(),
 			clients: &kube.Clients{Leases: n.client},
 			events:  kube.NewEvents(background, fake.NewClientset(), "test"),
 		}

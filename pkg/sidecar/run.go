@@ -24,6 +24,7 @@ type process struct {
 	clock   clock.WithTicker
 	metrics *metrics.Set
 	health  *health
+	fence   *fence
 
 	clients   *kube.Clients
 	session   *csi.Session
@@ -46,6 +47,7 @@ func Run(ctx context.Context, config options.Config, version string) error {
 		clock:   clock.RealClock{},
 		metrics: metrics.New(),
 		health:  newHealth(),
+		fence:   newFence(),
 		places:  topology.NewIndex(),
 	}
 	// Whatever ends the run ends everything that was started for it.
@@ -93,6 +95,7 @@ func (p *process) connect(ctx, background context.Context, version string) error
 	if err := failpointsAtAPI(restConfig); err != nil {
 		return err
 	}
+	restConfig.Wrap(p.fence.api)
 	limits := kube.Limits{QPS: p.config.Kube.QPS, Burst: p.config.Kube.Burst}
 	if p.clients, err = kube.NewClients(restConfig, limits, p.config.LeaderElection.RenewDeadline); err != nil {
 		return err
@@ -111,7 +114,7 @@ func (p *process) connect(ctx, background context.Context, version string) error
 		return err
 	}
 	p.health.require("driver", p.session.Ready)
-	p.driver = csi.NewDriver(failpointsAtDriver(conn))
+	p.driver = csi.NewDriver(p.fence.driver(failpointsAtDriver(conn)))
 	if p.capacity, err = p.findCapacity(ctx, restConfig, conn); err != nil {
 		return err
 	}
