@@ -8,6 +8,7 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/provision"
 )
 
@@ -25,7 +26,7 @@ func (c *Controller) gather(ctx context.Context, claim *corev1.PersistentVolumeC
 			input.Class = class
 		}
 	}
-	if input.VolumeStored, err = c.isStored(provision.VolumeName(c.config.Options, claim)); err != nil {
+	if err = c.lookForVolume(claim, &input); err != nil {
 		return provision.Input{}, err
 	}
 	if input.UsesTopology() {
@@ -46,13 +47,26 @@ func (c *Controller) class(name string) (*storagev1.StorageClass, error) {
 	return class, nil
 }
 
-func (c *Controller) isStored(volume string) (bool, error) {
-	_, err := c.deps.Volumes.Get(volume)
-	if apierrors.IsNotFound(err) {
-		return false, nil
+// lookForVolume looks for a PersistentVolume of the claim's volume name.
+func (c *Controller) lookForVolume(claim *corev1.PersistentVolumeClaim, input *provision.Input) error {
+	name := provision.VolumeName(c.config.Options, claim)
+	volume, err := c.deps.Volumes.Get(name)
+	switch {
+	case apierrors.IsNotFound(err):
+	case err != nil:
+		return fmt.Errorf("reading PersistentVolume %q: %w", name, err)
+	default:
+		if input.Taken = takenFrom(claim, volume); input.Taken == nil {
+			input.VolumeStored = true
+		}
 	}
-	if err != nil {
-		return false, fmt.Errorf("reading PersistentVolume %q: %w", volume, err)
+	return nil
+}
+
+// takenFrom returns an error when the volume of the claim's name is another claim's.
+func takenFrom(claim *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume) error {
+	if ref := volume.Spec.ClaimRef; ref != nil && ref.UID != "" && ref.UID != claim.UID {
+		return &kube.TakenError{Volume: volume}
 	}
-	return true, nil
+	return nil
 }

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
 	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
@@ -361,6 +362,34 @@ func TestVolumeOfAnotherIsNotDeleted(t *testing.T) {
 	w.works()
 	w.atDriver(1)
 	w.settled()
+}
+
+// A claim whose volume's name is another claim's is told so, wherever that is seen
+// first, and goes on when the name is free.
+func TestNameOfAnothersVolume(t *testing.T) {
+	others := func(claim types.UID) *corev1.PersistentVolume {
+		return &corev1.PersistentVolume{
+			ObjectMeta: metav1.ObjectMeta{Name: volumeName},
+			Spec:       corev1.PersistentVolumeSpec{ClaimRef: &corev1.ObjectReference{Namespace: "ns", Name: "other", UID: claim}},
+		}
+	}
+	says := []string{`"` + volumeName + `" exists already and belongs to claim ns/other`}
+	w := newWorld(t)
+	w.store.volumes[volumeName] = others("other")
+	w.fails(says...)
+	w.must(w.volumes.Add(others("other")))
+	w.fails(append(says, "--volume-name-uuid-length")...)
+	w.calls()
+	delete(w.store.volumes, volumeName)
+	w.must(w.volumes.Delete(others("other")))
+	w.works()
+	w.calls("create gold")
+
+	// One that an administrator has made for the claim, by its name, is no other's.
+	w = newWorld(t)
+	w.must(w.volumes.Add(others("")))
+	w.works()
+	w.calls()
 }
 
 func TestResponseWithoutAVolume(t *testing.T) {

@@ -85,13 +85,16 @@ func (c *Controller) makeSure(ctx context.Context, claim *corev1.PersistentVolum
 	case now.UID != claim.UID, now.DeletionTimestamp != nil, now.Spec.VolumeName != "":
 		return controller.Result{}, nil
 	}
-	_, err = c.deps.Store.Get(ctx, plan.Volume.Name)
+	volume, err := c.deps.Store.Get(ctx, plan.Volume.Name)
 	switch {
 	case apierrors.IsNotFound(err):
 		c.attempts.noteSure(claim.UID)
 		return c.pursue(ctx, replacement(claim, plan, nil))
 	case err != nil:
 		return controller.Result{}, err
+	}
+	if err := takenFrom(claim, volume); err != nil {
+		return c.failed(claim, err)
 	}
 	c.attempts.noteStored(claim.UID)
 	return controller.Result{}, nil

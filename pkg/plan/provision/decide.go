@@ -52,6 +52,9 @@ func Decide(in Input) Decision {
 	if err := sourceSupported(in); err != nil {
 		return reject(err)
 	}
+	if in.Taken != nil {
+		return reject(fmt.Errorf("%w: their volumes have the same name: is --volume-name-uuid-length too short?", in.Taken))
+	}
 	plan, err := newPlan(in)
 	var gone *topology.NodeGoneError
 	if errors.As(err, &gone) {

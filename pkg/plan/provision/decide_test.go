@@ -1,6 +1,7 @@
 package provision_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -64,6 +65,7 @@ func TestWhichClaimsConcernTheDriver(t *testing.T) {
 		"wanting":                  {func(*provision.Input) {}, provision.Act},
 		"bound":                    {func(in *provision.Input) { in.Claim.Spec.VolumeName = "pv" }, provision.Skip},
 		"volume stored":            {func(in *provision.Input) { in.VolumeStored = true }, provision.Skip},
+		"volume's name taken":      {func(in *provision.Input) { in.Taken = errors.New("it is another's") }, provision.Reject},
 		"being deleted":            {func(in *provision.Input) { in.Claim.DeletionTimestamp = &metav1.Time{} }, provision.Skip},
 		"no annotations":           {annotated(nil), provision.Skip},
 		"other driver":             {annotated(annotations{provisionerKey: "other"}), provision.Skip},

@@ -63,8 +63,10 @@ type Input struct {
 	// VolumeStored tells that a PersistentVolume of the claim's volume name
 	// exists.
 	VolumeStored bool
-	Driver       Driver
-	Options      Options
+	// Taken says whose that PersistentVolume is, when it is another claim's.
+	Taken   error
+	Driver  Driver
+	Options Options
 	// Facts are those about the claim's selected node (see [SelectedNode]).
 	Facts topology.Facts
 	// Source is what is known of the data source, if [WantsSource] asks for one.
