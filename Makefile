@@ -19,12 +19,17 @@ UNIT_TIMEOUT := 10m
 E2E_TIMEOUT  := 25m
 # The time that each fuzz target gets in make fuzz.
 FUZZTIME := 60s
-# What make chaos does: the seed, the volumes that this project's sidecar and its
-# peers are asked for, and where the table goes.
+# What make chaos does: the seed, the volumes to be made with this project's sidecar
+# and with its peers, and where the table goes.
 CHAOS_SEED         := 1
 CHAOS_VOLUMES      := 10000
 CHAOS_PEER_VOLUMES := 1000
 CHAOS_OUT          := $(BIN)/chaos.md
+# How long make soak lasts, and how many pairs make price measures.
+SOAK_DURATION := 1h
+SOAK_OUT      := $(BIN)/soak.md
+PRICE_PAIRS   := 5
+PRICE_OUT     := $(BIN)/price.md
 
 step = @printf '\n==> %s\n' "$(1)"
 
@@ -54,6 +59,14 @@ e2e: programs ## End-to-end tests on a real cluster; with a kubelet and real vol
 chaos: programs $(BIN)/chaos $(BIN)/peer-provisioner $(BIN)/peer-resizer ## Look for lost volumes, for half an hour, in this sidecar and its peers (CHAOS_SEED, CHAOS_VOLUMES).
 	@$(BIN)/chaos --seed=$(CHAOS_SEED) --volumes=$(CHAOS_VOLUMES) --program=$(BIN)/chaos-provisioner \
 	  --peers=$(BIN)/peer-provisioner,$(BIN)/peer-resizer --peer-volumes=$(CHAOS_PEER_VOLUMES) --out=$(CHAOS_OUT)
+
+.PHONY: soak
+soak: programs $(BIN)/soak ## Create, grow and delete volumes for an hour, with faults, and see whether the sidecar grows (SOAK_DURATION).
+	@$(BIN)/soak --duration=$(SOAK_DURATION) --out=$(SOAK_OUT)
+
+.PHONY: price
+price: programs $(BIN)/price ## Measure what the journal costs: bursts with it and without it, in turns (PRICE_PAIRS).
+	@$(BIN)/price --pairs=$(PRICE_PAIRS) --out=$(PRICE_OUT)
 
 .PHONY: cluster
 cluster: programs ## Start a cluster and leave it running until Ctrl-C.
@@ -113,8 +126,8 @@ $(BIN)/chaos-provisioner:
 	@echo "==> Building the sidecar with failpoints"
 	@CGO_ENABLED=0 go build -tags failpoints -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/csi-provisioner
 
-.PHONY: $(BIN)/driver $(BIN)/demo $(BIN)/cluster $(BIN)/chaos
-$(BIN)/driver $(BIN)/demo $(BIN)/cluster $(BIN)/chaos:
+.PHONY: $(BIN)/driver $(BIN)/demo $(BIN)/cluster $(BIN)/chaos $(BIN)/soak $(BIN)/price
+$(BIN)/driver $(BIN)/demo $(BIN)/cluster $(BIN)/chaos $(BIN)/soak $(BIN)/price:
 	@echo "==> Building the test program $(@F)"
 	@cd test/e2e && CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o ../../$@ ./cmd/$(@F)
 

@@ -19,6 +19,7 @@ import (
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/metrics"
 	"github.com/csi-provisioner/csi-provisioner/pkg/options"
+	"k8s.io/utils/clock"
 )
 
 // The times of an election, which are the defaults.
@@ -83,7 +84,7 @@ func stand(t *testing.T, r *registry, o *office, name string, result error, chan
 			Enabled: true, LeaseDuration: leaseDuration, RenewDeadline: renewDeadline, RetryPeriod: retryPeriod,
 		}},
 		health:  newHealth(),
-		fence:   newFence(),
+		fence:   newFence(clock.RealClock{}),
 		metrics: metrics.New(),
 	}
 	c.election = &election{

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"k8s.io/utils/clock"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
 )
@@ -18,6 +19,8 @@ import (
 // timers, wakes up in the middle of its work, while another one is at work. So the
 // clock is looked at before each call that changes something.
 type fence struct {
+	clock clock.PassiveClock
+
 	mu   sync.Mutex
 	ends map[string]time.Time // of the terms, by the leases' names
 	// free are the paths of what may be written without a lease: the lease itself,
@@ -25,10 +28,11 @@ type fence struct {
 	free *regexp.Regexp
 }
 
-func newFence() *fence {
+func newFence(clock clock.PassiveClock) *fence {
 	return &fence{
-		ends: map[string]time.Time{},
-		free: regexp.MustCompile(`/apis/(coordination|authorization|events)\.k8s\.io/|/namespaces/[^/]+/events(/[^/]+)?$`),
+		clock: clock,
+		ends:  map[string]time.Time{},
+		free:  regexp.MustCompile(`/apis/(coordination|authorization|events)\.k8s\.io/|/namespaces/[^/]+/events(/[^/]+)?$`),
 	}
 }
 
@@ -45,7 +49,7 @@ func (f *fence) extend(lease string, until time.Time) {
 func (f *fence) check() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	now := time.Now()
+	now := f.clock.Now()
 	for lease, end := range f.ends {
 		if now.After(end) || now.Round(0).After(end.Round(0)) {
 			return fmt.Errorf("%w: lease %q has run out", csi.ErrStopping, lease)

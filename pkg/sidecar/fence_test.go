@@ -10,16 +10,17 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
+	"k8s.io/utils/clock"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
-	"k8s.io/client-go/tools/leaderelection/resourcelock"
 )
 
 // TestFence: from the end of a term on, and until it is extended, nothing is let
 // through, although nobody has cancelled anything.
 func TestFence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFence()
+		f := newFence(clock.RealClock{})
 		if err := f.check(); err != nil {
 			t.Errorf("without a lease: %v", err)
 		}
@@ -55,7 +56,7 @@ func TestFence(t *testing.T) {
 // TestFenceOnTheWall: a virtual machine that was suspended wakes up with a clock
 // that stood still, and another one on the wall that is set.
 func TestFenceOnTheWall(t *testing.T) {
-	f := newFence()
+	f := newFence(clock.RealClock{})
 	now := time.Now()
 	// An hour in the future for the one, an hour ago for the other.
 	f.extend("lease", now.Add(time.Hour))
@@ -104,7 +105,7 @@ func TestFenceStandsAtBothEdges(t *testing.T) {
 		{http.MethodPost, core + "events", false},
 		{http.MethodPatch, core + "events/e", false},
 	} {
-		f, p := newFence(), &passing{}
+		f, p := newFence(clock.RealClock{}), &passing{}
 		send := func() error {
 			request, err := http.NewRequestWithContext(t.Context(), c.method, "http://api"+c.path, http.NoBody)
 			if err != nil {
@@ -125,7 +126,7 @@ func TestFenceStandsAtBothEdges(t *testing.T) {
 			t.Errorf("%s %s without the lease: %v; got through: %q", c.method, c.path, err, p.names)
 		}
 	}
-	f, p := newFence(), &passing{}
+	f, p := newFence(clock.RealClock{}), &passing{}
 	conn := f.driver(p)
 	if err := conn.Invoke(t.Context(), "CreateVolume", nil, nil); err != nil {
 		t.Error(err)

@@ -25,6 +25,7 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 	"github.com/csi-provisioner/csi-provisioner/pkg/metrics"
 	"github.com/csi-provisioner/csi-provisioner/pkg/options"
+	"k8s.io/utils/clock"
 )
 
 func TestLeaseNames(t *testing.T) {
@@ -86,7 +87,7 @@ func nested(t *testing.T, prepare, test func(n *nest)) {
 			config: options.Config{LeaderElection: options.LeaderElection{
 				Enabled: true, Namespace: leaseNamespace, LeaseDuration: leaseFor, RenewDeadline: renewFor, RetryPeriod: retryEvery,
 			}},
-			metrics: metrics.New(), health: newHealth(), fence: newFence(),
+			metrics: metrics.New(), health: newHealth(), fence: newFence(clock.RealClock{}),
 			clients: &kube.Clients{Leases: n.client},
 			events:  kube.NewEvents(background, fake.NewClientset(), "test"),
 		}

@@ -47,7 +47,7 @@ func Run(ctx context.Context, config options.Config, version string) error {
 		clock:   clock.RealClock{},
 		metrics: metrics.New(),
 		health:  newHealth(),
-		fence:   newFence(),
+		fence:   newFence(clock.RealClock{}),
 		places:  topology.NewIndex(),
 	}
 	// Whatever ends the run ends everything that was started for it.

@@ -78,8 +78,8 @@ func Table(all []*Figures) string {
 	}
 	row("", func(f *Figures) any { return f.Program })
 	table.WriteString("|--|" + strings.Repeat("--:|", len(all)) + "\n")
-	row("volumes asked for", func(f *Figures) any { return f.Asked })
-	row("volumes made by the driver", func(f *Figures) any { return f.Made })
+	row("claims", func(f *Figures) any { return f.Asked })
+	row("volumes that the driver has made", func(f *Figures) any { return f.Made })
 	row("segments of the journal written", func(f *Figures) any { return f.Segments })
 	row("rounds", func(f *Figures) any { return f.Rounds })
 	row("minutes", func(f *Figures) any { return fmt.Sprintf("%.1f", f.Took.Minutes()) })

@@ -39,7 +39,7 @@ func TestTable(t *testing.T) {
 	own.Add(Result{Asked: 10, Deaths: Deaths{Failpoints: map[string]int{"before:DeleteVolume": 4}}})
 	peer.Add(Result{Asked: 20, Breaches: []Breach{{Flaw: Lost}, {Flaw: Lost}, {Flaw: Lost}}})
 	table := Table([]*Figures{own, peer})
-	for _, row := range []string{"|  | own | peer |\n|--|--:|--:|\n", "| volumes asked for | 10 | 20 |", "| sidecar killed at failpoints | 4 | 0 |", "| **lost** | 0 | 3 |"} {
+	for _, row := range []string{"|  | own | peer |\n|--|--:|--:|\n", "| claims | 10 | 20 |", "| sidecar killed at failpoints | 4 | 0 |", "| **lost** | 0 | 3 |"} {
 		if !strings.Contains(table, row) {
 			t.Errorf("the table has no row %q:\n%s", row, table)
 		}

@@ -14,7 +14,7 @@ import (
 type Options struct {
 	Program Program
 	Seed    uint64
-	// Volumes is how many are asked for, at least; Rounds and Duration end the run,
+	// Volumes is how many the driver makes, at least; Rounds and Duration end the run,
 	// too, where they are not 0.
 	Volumes  int
 	Rounds   int
@@ -83,12 +83,18 @@ func (r *run) lane(ctx context.Context, s *stage.Stage, id string, turn *sync.Mu
 	return err
 }
 
+// hopeless is how many volumes are asked for each that is to be made, at most.
+const hopeless = 10
+
 // plan returns the next round, if there is to be one.
 func (r *run) plan() (Plan, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	o := r.options
-	if r.asked >= o.Volumes || o.Rounds > 0 && r.next >= o.Rounds || o.Duration > 0 && time.Since(r.begin) > o.Duration {
+	// Claims that are deleted before their volume is made don't count; but a program
+	// that makes none has no more chances.
+	enough := r.figures.Made >= o.Volumes || r.asked >= hopeless*o.Volumes
+	if enough || o.Rounds > 0 && r.next >= o.Rounds || o.Duration > 0 && time.Since(r.begin) > o.Duration {
 		return Plan{}, false
 	}
 	plan := NewPlan(o.Seed, r.next, o.Program.Failpoints)
@@ -102,7 +108,7 @@ func (r *run) note(result Result) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.figures.Add(result)
-	r.options.Progress(fmt.Sprintf("%6.0fs  %5d volumes, %4d kills; %s", time.Since(r.begin).Seconds(), r.figures.Asked, r.figures.Kills(), summary(result)))
+	r.options.Progress(fmt.Sprintf("%6.0fs  %5d volumes, %4d kills; %s", time.Since(r.begin).Seconds(), r.figures.Made, r.figures.Kills(), summary(result)))
 	for _, breach := range result.Breaches {
 		r.options.Progress("         " + breach.String())
 	}

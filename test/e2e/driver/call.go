@@ -57,11 +57,14 @@ func (c call) turn() string {
 }
 
 // name completes the subject of a call that tells the volume by its ID alone,
-// or by its name alone.
+// or by its name alone. One that is to create a volume has its own parameters.
 func (d *Driver) name(s *fault.Subject) {
 	if s.VolumeID != "" {
 		if v, err := d.volumes.Get(s.VolumeID); err == nil {
-			s.VolumeName, s.Parameters = v.Name, v.Parameters
+			s.VolumeName = v.Name
+			if s.Method != "CreateVolume" {
+				s.Parameters = v.Parameters
+			}
 		}
 		return
 	}

@@ -313,3 +313,23 @@ func TestAbsentIsDecidedInTurn(t *testing.T) {
 		}
 	}
 }
+
+// TestCreateVolumeHasItsOwnParameters: a rule for the parameters of a request does not
+// match a later request with others, although the volume has these.
+func TestCreateVolumeHasItsOwnParameters(t *testing.T) {
+	r := start(t, driver.Options{})
+	request := createRequest("one")
+	request.Parameters = map[string]string{"colour": "red"}
+	r.create(t, request)
+	r.rule(t, control.Rule{
+		Match: control.Match{Method: "CreateVolume", Parameters: map[string]string{"colour": "red"}}, Code: codes.Internal,
+	})
+	request.Parameters = map[string]string{"colour": "blue"}
+	if _, err := r.CreateVolume(t.Context(), request); status.Code(err) != codes.AlreadyExists {
+		t.Errorf("blue: %v, want that there is another one", err)
+	}
+	request.Parameters = map[string]string{"colour": "red"}
+	if _, err := r.CreateVolume(t.Context(), request); status.Code(err) != codes.Internal {
+		t.Errorf("red: %v", err)
+	}
+}

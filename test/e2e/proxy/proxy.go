@@ -133,6 +133,13 @@ func (p *Proxy) Reads(match Match) []string {
 	return found
 }
 
+// Forget lets go of what has been noted so far, for tests that last.
+func (p *Proxy) Forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.writes, p.reads = nil, nil
+}
+
 // ServeHTTP forwards one request, as far as the rules let it.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodGet {

@@ -18,6 +18,9 @@ type Options struct {
 	// Kubelet runs a real kubelet, which needs root; without it there is a node
 	// by hand.
 	Kubelet bool
+	// Bare leaves out who binds claims and who schedules pods, for measurements:
+	// claims must name the driver in their annotation themselves.
+	Bare bool
 	// Progress is told what happens; nobody when nil.
 	Progress func(message string)
 }
@@ -43,7 +46,10 @@ func Open(ctx context.Context, options Options) (*Stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := cluster.Start(ctx, cluster.Options{Binary: kube, Kubelet: options.Kubelet, Progress: options.Progress})
+	c, err := cluster.Start(ctx, cluster.Options{
+		Binary: kube, Kubelet: options.Kubelet, Progress: options.Progress,
+		WithoutControllerManager: options.Bare, WithoutScheduler: options.Bare,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -46,7 +46,7 @@ func main() {
 	set.StringVar(&f.program, "program", "", "path of the sidecar, built with the tag failpoints; empty for none")
 	set.StringSliceVar(&f.programFlags, "program-flags", nil, "further flags of the sidecar, such as --provisioning-journal=off to see what that loses")
 	set.StringSliceVar(&f.peers, "peers", nil, "paths of external-provisioner and external-resizer; empty for none")
-	set.IntVar(&f.volumes, "volumes", 1000, "ask for that many, at least")
+	set.IntVar(&f.volumes, "volumes", 1000, "go on until the driver has made that many, at least")
 	set.IntVar(&f.peerVolumes, "peer-volumes", 1000, "the same for the peers")
 	set.IntVar(&f.rounds, "rounds", 0, "play no more than that; 0 is no limit")
 	set.DurationVar(&f.duration, "duration", 0, "begin no round after that time; 0 is no limit")

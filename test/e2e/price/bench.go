@@ -1,0 +1,200 @@
+package price
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/stage"
+)
+
+const (
+	driverName = "price.example"
+	className  = "price"
+	// settled is how long the sidecar runs before claims are made: those that are
+	// older than a process are looked up by it, which is no matter of the journal.
+	settled = 7 * time.Second
+	// askers is how many clients make the claims of a burst.
+	askers = 16
+	// lookEvery is the time between two looks at the number of volumes.
+	lookEvery = 25 * time.Millisecond
+)
+
+// bench is a cluster with a driver and a sidecar.
+type bench struct {
+	client  kubernetes.Interface
+	sidecar *stage.Sidecar
+	options Options
+}
+
+func newBench(ctx context.Context, s *stage.Stage, mode string, options Options) (*bench, error) {
+	driver, err := s.StartDriver(ctx, "price", driverName, "--backend=directory")
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Apply(ctx, "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: "+className+"}\nprovisioner: "+driverName); err != nil {
+		return nil, err
+	}
+	flags := append([]string{"--provisioning-journal=" + mode, "-v=0"}, options.Flags...)
+	sidecar, err := s.StartSidecar(ctx, "sidecar", driver, flags...)
+	if err != nil {
+		return nil, err
+	}
+	if err := sidecar.WaitReady(ctx); err != nil {
+		return nil, err
+	}
+	select {
+	case <-time.After(settled):
+		return &bench{client: s.Client, sidecar: sidecar, options: options}, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// claim makes a claim.
+func (b *bench) claim(ctx context.Context, name string) error {
+	class := className
+	claim := &corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Annotations: map[string]string{"volume.kubernetes.io/storage-provisioner": driverName}},
+		Spec: corev1.PersistentVolumeClaimSpec{
+			StorageClassName: &class,
+			AccessModes:      []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+			Resources:        corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}},
+		},
+	}
+	if _, err := b.client.CoreV1().PersistentVolumeClaims(metav1.NamespaceDefault).Create(ctx, claim, metav1.CreateOptions{}); err != nil {
+		return fmt.Errorf("making claim %s: %w", name, err)
+	}
+	return nil
+}
+
+// alone returns the times from a claim to its stored PersistentVolume, and those of a
+// write of something small, to compare with.
+func (b *bench) alone(ctx context.Context) (lone, roundTrips []time.Duration, err error) {
+	watcher, err := b.client.CoreV1().PersistentVolumes().Watch(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, nil, fmt.Errorf("watching PersistentVolumes: %w", err)
+	}
+	defer watcher.Stop()
+	for n := range b.options.Lone {
+		begin := time.Now()
+		if err := b.claim(ctx, fmt.Sprintf("lone-%d", n)); err != nil {
+			return nil, nil, err
+		}
+		if _, ok := <-watcher.ResultChan(); !ok {
+			return nil, nil, fmt.Errorf("watching PersistentVolumes: the API server has ended the watch")
+		}
+		lone = append(lone, time.Since(begin))
+		took, err := b.roundTrip(ctx, fmt.Sprintf("yardstick-%d", n))
+		if err != nil {
+			return nil, nil, err
+		}
+		roundTrips = append(roundTrips, took)
+		// What is still to be written for this claim is not to meet the next one.
+		if err := b.rest(ctx); err != nil {
+			return nil, nil, err
+		}
+	}
+	return lone, roundTrips, nil
+}
+
+// roundTrip measures the creation of an object as small as a record of the journal.
+func (b *bench) roundTrip(ctx context.Context, name string) (time.Duration, error) {
+	begin := time.Now()
+	_, err := b.client.CoreV1().ConfigMaps(metav1.NamespaceDefault).Create(ctx, &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Name: name}, BinaryData: map[string][]byte{"content": make([]byte, 500)},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		return 0, fmt.Errorf("writing a ConfigMap: %w", err)
+	}
+	return time.Since(begin), nil
+}
+
+// burst has the sidecar find all claims at one moment, and returns how long it took
+// until all PersistentVolumes were stored, and the writes.
+func (b *bench) burst(ctx context.Context) (time.Duration, Writes, error) {
+	// It stands still while the claims are made, so that making them costs it nothing.
+	if err := b.sidecar.Pause(); err != nil {
+		return 0, Writes{}, err
+	}
+	var group errgroup.Group
+	group.SetLimit(askers)
+	for n := range b.options.Claims {
+		group.Go(func() error { return b.claim(ctx, fmt.Sprintf("burst-%d", n)) })
+	}
+	if err := group.Wait(); err != nil {
+		return 0, Writes{}, err
+	}
+	before, err := b.writes(ctx)
+	if err != nil {
+		return 0, Writes{}, err
+	}
+	begin := time.Now()
+	if err := b.sidecar.Resume(); err != nil {
+		return 0, Writes{}, err
+	}
+	if err := b.stored(ctx, b.options.Lone+b.options.Claims); err != nil {
+		return 0, Writes{}, err
+	}
+	took := time.Since(begin)
+	if err := b.rest(ctx); err != nil {
+		return 0, Writes{}, err
+	}
+	after, err := b.writes(ctx)
+	return took, after.minus(before), err
+}
+
+// stored waits until there are that many PersistentVolumes.
+func (b *bench) stored(ctx context.Context, volumes int) error {
+	for {
+		// The first page tells how many there are after it.
+		list, err := b.client.CoreV1().PersistentVolumes().List(ctx, metav1.ListOptions{Limit: 1})
+		if err != nil {
+			return fmt.Errorf("counting PersistentVolumes: %w", err)
+		}
+		have := int64(len(list.Items))
+		if list.RemainingItemCount != nil {
+			have += *list.RemainingItemCount
+		}
+		if have >= int64(volumes) {
+			return nil
+		}
+		if err := b.pause(ctx); err != nil {
+			return fmt.Errorf("%d of %d volumes are stored: %w", have, volumes, err)
+		}
+	}
+}
+
+// rest waits until the journal is empty.
+func (b *bench) rest(ctx context.Context) error {
+	for {
+		list, err := b.client.CoreV1().ConfigMaps(metav1.NamespaceDefault).List(ctx, metav1.ListOptions{LabelSelector: "csi-provisioner/journal=" + driverName, Limit: 1})
+		if err != nil && !apierrors.IsNotFound(err) {
+			return fmt.Errorf("looking at the journal: %w", err)
+		}
+		if len(list.Items) == 0 {
+			return nil
+		}
+		if err := b.pause(ctx); err != nil {
+			return fmt.Errorf("the journal is not empty: %w", err)
+		}
+	}
+}
+
+func (b *bench) pause(ctx context.Context) error {
+	select {
+	case <-time.After(lookEvery):
+	case <-b.sidecar.Done():
+		return fmt.Errorf("the sidecar has ended: %w", b.sidecar.Wait())
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
+}
