@@ -286,10 +286,16 @@ func TestHandleFails(t *testing.T) {
 
 func TestAttachedTo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		// Whether one is there counts, not how far it is.
+		attached, going := attachment("a5", "attached", "n5"), attachment("a6", "going", "n6")
+		attached.Status.Attached = true
+		going.DeletionTimestamp, going.Finalizers = &metav1.Time{Time: time.Now()}, []string{"external-attacher/driver"}
 		c := newCluster(t, everything(), attachment("a1", "pv", "n1"), attachment("a2", "pv", "n2"),
-			attachment("a3", "other", "n3"), attachment("a4", "", "n4"))
+			attachment("a3", "other", "n3"), attachment("a4", "", "n4"), attached, going)
 		c.run(t)
-		for volume, want := range map[string][]string{"pv": {"n1", "n2"}, "other": {"n3"}, "none": nil, "": nil} {
+		for volume, want := range map[string][]string{
+			"pv": {"n1", "n2"}, "other": {"n3"}, "attached": {"n5"}, "going": {"n6"}, "none": nil, "": nil,
+		} {
 			nodes, err := c.AttachedTo(volume)
 			slices.Sort(nodes)
 			if err != nil || !slices.Equal(nodes, want) {
