@@ -267,29 +267,29 @@ func (i *Informers) AttachedTo(volume string) ([]string, error) {
 	return nodes, nil
 }
 
-// FeedTopology keeps the index up to date, and calls changed after each change
-// of it.
-func (i *Informers) FeedTopology(index *topology.Index, driver string, changed func()) error {
+// FeedTopology keeps the index up to date, and calls changed after each event of a
+// node that has changed what it answers.
+func (i *Informers) FeedTopology(index *topology.Index, driver string, changed func(node string, what topology.Change)) error {
 	if i.Nodes == nil {
 		return nil
 	}
-	tell := func(did bool) {
-		if did {
-			changed()
+	tell := func(node string, what topology.Change) {
+		if what != (topology.Change{}) {
+			changed(node, what)
 		}
 	}
 	err := i.Handle(i.Nodes, "node labels", onEach(func(node *metav1.PartialObjectMetadata) {
-		tell(index.SetNode(node.Name, node.Labels))
+		tell(node.Name, index.SetNode(node.Name, node.Labels))
 	}, func(node *metav1.PartialObjectMetadata) {
-		tell(index.DeleteNode(node.Name))
+		tell(node.Name, index.DeleteNode(node.Name))
 	}))
 	if err != nil {
 		return err
 	}
 	return i.Handle(i.Registrations, "topology keys", onEach(func(node *storagev1.CSINode) {
 		keys, _ := registrationOf(node, driver)
-		tell(index.SetRegistration(node.Name, keys))
+		tell(node.Name, index.SetRegistration(node.Name, keys))
 	}, func(node *storagev1.CSINode) {
-		tell(index.DeleteRegistration(node.Name))
+		tell(node.Name, index.DeleteRegistration(node.Name))
 	}))
 }

@@ -313,7 +313,13 @@ func TestFeedTopology(t *testing.T) {
 		c := newCluster(t, everything(), node("n1", "a"), registration("n1", "zone"))
 		index := topology.NewIndex()
 		changes := atomic.Int32{}
-		if err := c.FeedTopology(index, driverName, func() { changes.Add(1) }); err != nil {
+		changed := func(node string, what topology.Change) {
+			if node != "n1" && node != "n2" || what == (topology.Change{}) {
+				t.Errorf("told of %+v of node %q", what, node)
+			}
+			changes.Add(1)
+		}
+		if err := c.FeedTopology(index, driverName, changed); err != nil {
 			t.Fatal(err)
 		}
 		c.run(t)
@@ -379,7 +385,7 @@ func must(t *testing.T) func(any, error) {
 }
 
 func TestFeedTopologyWithoutTopology(t *testing.T) {
-	if err := newCluster(t, Driver{Name: driverName}).FeedTopology(topology.NewIndex(), driverName, func() {}); err != nil {
+	if err := newCluster(t, Driver{Name: driverName}).FeedTopology(topology.NewIndex(), driverName, nil); err != nil {
 		t.Errorf("FeedTopology: %v", err)
 	}
 }
@@ -391,7 +397,7 @@ func TestFeedTopologyOnlyReads(t *testing.T) {
 		unsorted := []string{"zone", "rack", "host"}
 		c := newCluster(t, everything(), node("n1", "a"), registration("n1", slices.Clone(unsorted)...))
 		index := topology.NewIndex()
-		if err := c.FeedTopology(index, driverName, func() {}); err != nil {
+		if err := c.FeedTopology(index, driverName, func(string, topology.Change) {}); err != nil {
 			t.Fatal(err)
 		}
 		c.run(t)

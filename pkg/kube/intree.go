@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
@@ -74,9 +75,20 @@ func (t *InTree) AsStored(volume *corev1.PersistentVolume) (*corev1.PersistentVo
 	}
 	translated, err := t.translator.TranslateCSIPVToInTree(volume)
 	if err != nil {
-		return nil, fmt.Errorf("translating volume %q of CSI driver %q for the in-tree plugin %s: %w", volume.Spec.CSI.VolumeHandle, t.driver, t.plugin, err)
+		return nil, fmt.Errorf("translating volume %q of CSI driver %q for the in-tree plugin %s: %s", volume.Spec.CSI.VolumeHandle, t.driver, t.plugin, withoutVolume(err))
 	}
 	return translated, nil
+}
+
+// withoutVolume returns what the library says, without the whole PersistentVolume,
+// which it may print in the middle.
+func withoutVolume(err error) string {
+	const end = "}. Error:"
+	what, rest, printed := strings.Cut(err.Error(), " PV:{")
+	if at := strings.LastIndex(rest, end); printed && at >= 0 {
+		return what + " " + rest[at+len(end):]
+	}
+	return err.Error()
 }
 
 // Class returns a class of the plugin with the parameters and topologies that the

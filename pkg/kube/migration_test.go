@@ -149,6 +149,21 @@ func TestVolumeThatIsNoneOfThePlugin(t *testing.T) {
 	}
 }
 
+// TestTopologyThatIsNoneOfThePlugin: the library prints the whole volume then, which
+// has no place in an event.
+func TestTopologyThatIsNoneOfThePlugin(t *testing.T) {
+	volume := made(diskHandle)
+	volume.Spec.CSI.VolumeAttributes = map[string]string{"long": "attribute"}
+	volume.Spec.NodeAffinity = &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
+		MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "host", Operator: corev1.NodeSelectorOpIn, Values: []string{"n1"}}},
+	}}}}
+	_, err := NewInTree(diskDriver).AsStored(volume)
+	want := `translating volume "projects/p/zones/z-a/disks/d" of CSI driver "pd.csi.storage.gke.io" for the in-tree plugin kubernetes.io/gce-pd: failed to translate topology. Failed to handle region topology. error: no zones specified`
+	if err == nil || err.Error() != want {
+		t.Errorf("the error is %v, want %s", err, want)
+	}
+}
+
 // TestTrimKeepsMigratedVolumes: the source alone says that it is the driver's, until
 // kube-controller-manager has annotated it.
 func TestTrimKeepsMigratedVolumes(t *testing.T) {

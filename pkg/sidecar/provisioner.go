@@ -15,6 +15,7 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/journal"
 	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 	plan "github.com/csi-provisioner/csi-provisioner/pkg/plan/provision"
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/topology"
 )
 
 // provisioner creates and deletes volumes.
@@ -35,6 +36,7 @@ func (p *process) newProvisioner(s shared, stop <-chan struct{}) (*provisioner, 
 		Volumes:    p.informers.VolumeLister(),
 		Classes:    p.informers.ClassLister(),
 		InTree:     p.inTree,
+		Attributes: p.informers.ModificationLister(),
 		Places:     p.places,
 		Driver:     driver,
 		Secrets:    s.secrets,
@@ -93,6 +95,7 @@ func (p *process) provisionConfig() provision.Config {
 			Topology:                  p.config.Gates.Topology,
 			StrictTopology:            v.StrictTopology,
 			ImmediateTopology:         v.ImmediateTopology,
+			VolumeAttributes:          p.attributes,
 			ControllerPublishReadonly: v.PublishReadonly,
 			CrossNamespaceSources:     p.config.Gates.CrossNamespaceVolumeDataSource,
 			PreventModeConversion:     v.PreventModeConversion,
@@ -107,11 +110,11 @@ func (c *provisioner) subscribe(p *process) error {
 	driver := plan.Driver{Name: p.session.Info().Name, InTreePlugin: p.inTree.Plugin()}
 	err := errors.Join(
 		// First, so that no claim is decided on before the places are known.
-		p.informers.FeedTopology(p.places, driver.Name, func() { c.claims.Wake(provision.TopologyChanged()) }),
+		p.informers.FeedTopology(p.places, driver.Name, c.topologyChanged),
 		p.informers.Handle(p.informers.Classes, "classes", kube.OnChange(func(_, class *storagev1.StorageClass) {
-			c.claims.Wake(provision.ClassChanged(class.Name))
+			c.classChanged(class.Name)
 		}, func(class *storagev1.StorageClass) {
-			c.claims.Wake(provision.ClassChanged(class.Name))
+			c.classChanged(class.Name)
 		})),
 		p.informers.Handle(p.informers.Volumes, "volumes", kube.OnChange(func(_, volume *corev1.PersistentVolume) {
 			if c.deletion.Wants(volume) {
@@ -128,7 +131,7 @@ func (c *provisioner) subscribe(p *process) error {
 			}
 		})),
 	)
-	err = errors.Join(err, c.guard.subscribe(c.claims))
+	err = errors.Join(err, c.guard.subscribe(c.claims), c.followAttributes(p))
 	if p.informers.Attachments == nil {
 		return err
 	}
@@ -139,6 +142,30 @@ func (c *provisioner) subscribe(p *process) error {
 				c.volumes.Wake(deletion.Detached(*volume))
 			}
 		})))
+}
+
+func (c *provisioner) classChanged(name string) {
+	c.claims.Wake(provision.ClassChanged(name))
+	c.volumes.Wake(deletion.ClassChanged(name))
+}
+
+func (c *provisioner) topologyChanged(node string, what topology.Change) {
+	if what.Node {
+		c.claims.Wake(provision.NodeChanged(node))
+	}
+	if what.Places {
+		c.claims.Wake(provision.TopologyChanged())
+	}
+}
+
+// followAttributes wakes the claims that wait for their VolumeAttributesClass.
+func (c *provisioner) followAttributes(p *process) error {
+	if p.informers.Modifications == nil {
+		return nil
+	}
+	changed := func(class *storagev1.VolumeAttributesClass) { c.claims.Wake(provision.AttributesChanged(class.Name)) }
+	return p.informers.Handle(p.informers.Modifications, "VolumeAttributesClasses of new volumes", kube.OnChange(
+		func(_, class *storagev1.VolumeAttributesClass) { changed(class) }, changed))
 }
 
 func (c *provisioner) claimChanged(driver plan.Driver, old, claim *corev1.PersistentVolumeClaim) {

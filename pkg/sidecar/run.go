@@ -33,6 +33,8 @@ type process struct {
 	events    *kube.Events
 	driver    csi.Driver
 	inTree    *kube.InTree
+	// attributes tells whether VolumeAttributesClasses count.
+	attributes bool
 	// capacity is nil where capacities are not published.
 	capacity *capacitySource
 }
@@ -147,8 +149,7 @@ func (p *process) watch(ctx, background context.Context) error {
 	if err != nil {
 		return err
 	}
-	modifies, err := p.modifies()
-	if err != nil {
+	if p.attributes, err = p.hasAttributes(); err != nil {
 		return err
 	}
 	p.informers, err = kube.NewInformers(p.clients, kube.Driver{
@@ -157,7 +158,7 @@ func (p *process) watch(ctx, background context.Context) error {
 		InTree:        p.inTree,
 		Topology:      p.config.Gates.Topology && p.config.Controllers.Provisioner,
 		Classes:       p.config.Controllers.Provisioner || p.config.Resizer.BackfillSecrets,
-		Modifications: modifies,
+		Modifications: p.attributes,
 		Capacity:      p.capacity.scope(),
 		Sources:       sources,
 	})
@@ -169,10 +170,10 @@ func (p *process) watch(ctx, background context.Context) error {
 	return nil
 }
 
-// modifies tells whether volumes are modified: the driver can, it is asked for, and
-// the API server has the classes for it.
-func (p *process) modifies() (bool, error) {
-	if !p.config.Controllers.Resizer || !p.config.Gates.VolumeAttributesClass || !p.session.Info().Capabilities.Modify {
+// hasAttributes tells whether VolumeAttributesClasses count: it is asked for, and the
+// API server has them.
+func (p *process) hasAttributes() (bool, error) {
+	if !p.config.Gates.VolumeAttributesClass {
 		return false, nil
 	}
 	return kube.HasModifications(p.clients.Core.Discovery())

@@ -110,6 +110,11 @@ func Detached(volume string) controller.Dependency {
 	return controller.Dependency{Kind: "VolumeAttachment", Name: volume}
 }
 
+// ClassChanged is woken when the class of that name appears, changes or goes.
+func ClassChanged(name string) controller.Dependency {
+	return controller.Dependency{Kind: "StorageClass", Name: name}
+}
+
 // DriverBack is woken when the driver has come back.
 func DriverBack() controller.Dependency { return controller.Dependency{Kind: "Driver"} }
 
@@ -205,7 +210,7 @@ func (c *Controller) apply(ctx context.Context, volume *corev1.PersistentVolume,
 			WaitFor:      []controller.Dependency{Detached(volume.Name)},
 		}, controller.Terminal(d.Err)
 	case deletion.Reject:
-		return c.failed(volume, d.Err)
+		return c.failed(volume, d.Err, ClassChanged(volume.Spec.StorageClassName))
 	case deletion.Act:
 		if err := c.settle(ctx, volume); err != nil {
 			return c.whenSettled(volume, err)

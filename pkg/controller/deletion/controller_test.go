@@ -3,6 +3,7 @@ package deletion_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 
@@ -136,7 +137,7 @@ func TestRejected(t *testing.T) {
 			w.subject = deletion.New(w.deps, w.config)
 			w.attachedTo = []string{"node-a"}
 			message := `CSI driver "block.csi.example" can't delete volumes: it does not report the ` + test.missing
-			w.failing(message)
+			w.failing(message, deletion.ClassChanged("fast"))
 			w.expectCalls()
 			w.expectWarnings(message)
 		})
@@ -180,13 +181,17 @@ func TestSecret(t *testing.T) {
 func TestSecretThatCannotBeResolved(t *testing.T) {
 	w := newWorld(t, func(v *corev1.PersistentVolume) { v.Annotations = nil })
 	w.addClass(map[string]string{names.ParameterPrefix + "provisioner-secret-name": "admin"})
-	if _, err := w.reconcile(); err == nil {
-		t.Error("Reconcile has no error")
+	result, err := w.reconcile()
+	if err == nil || !slices.Contains(result.WaitFor, deletion.ClassChanged("fast")) {
+		t.Errorf("the error is %v, waiting for %v, want one that waits for the class", err, result.WaitFor)
 	}
 	w.expectCalls()
 	if len(w.events) != 1 {
 		t.Errorf("events are %q, want one", w.events)
 	}
+	w.addClass(nil) // It is mended.
+	w.succeed()
+	w.expectCalls(all()[1:]...)
 }
 
 // Secrets often go together with the claims.

@@ -17,13 +17,14 @@ func (c *Controller) Wants(volume *corev1.PersistentVolume) bool {
 	return c.deps.InTree.PluginOf(volume) != "" || deletion.Concerns(volume, c.config.Driver, "")
 }
 
-// failed reports an error on the volume; it is retried after a back-off.
-func (c *Controller) failed(volume *corev1.PersistentVolume, err error) (controller.Result, error) {
+// failed reports an error on the volume; it is retried after a back-off, or when the
+// driver comes back or one of the others changes.
+func (c *Controller) failed(volume *corev1.PersistentVolume, err error, others ...controller.Dependency) (controller.Result, error) {
 	if errors.Is(err, csi.ErrStopping) {
 		return controller.Result{}, err // nothing that anybody must mend
 	}
 	c.report(volume, err)
-	return controller.Result{WaitFor: []controller.Dependency{DriverBack()}}, err
+	return controller.Result{WaitFor: append(others, DriverBack())}, err
 }
 
 func (c *Controller) report(volume *corev1.PersistentVolume, err error) {

@@ -155,14 +155,14 @@ func (w *world) succeed() {
 }
 
 // failing reconciles the volume, which must fail with that message and wait for
-// the driver.
-func (w *world) failing(message string) {
+// the driver, and others.
+func (w *world) failing(message string, others ...controller.Dependency) {
 	w.t.Helper()
 	result, err := w.reconcile()
 	if err == nil || err.Error() != message || controller.IsTerminal(err) {
 		w.t.Errorf("the error is %v (terminal: %t), want %q", err, controller.IsTerminal(err), message)
 	}
-	want := controller.Result{WaitFor: []controller.Dependency{deletion.DriverBack()}}
+	want := controller.Result{WaitFor: append(others, deletion.DriverBack())}
 	if diff := cmp.Diff(want, result); diff != "" {
 		w.t.Errorf("result (-want +got):\n%s", diff)
 	}

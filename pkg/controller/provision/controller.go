@@ -35,7 +35,9 @@ type Deps struct {
 	Volumes corelisters.PersistentVolumeLister
 	Classes storagelisters.StorageClassLister
 	InTree  InTree
-	Places  Places
+	// Attributes lists VolumeAttributesClasses; nil where they are not watched.
+	Attributes storagelisters.VolumeAttributesClassLister
+	Places     Places
 
 	Driver  csi.Volumes
 	Secrets SecretReader

@@ -2,6 +2,7 @@ package provision
 
 import (
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -20,6 +21,19 @@ func ClassChanged(name string) controller.Dependency {
 
 // TopologyChanged is woken when the places of the cluster change.
 func TopologyChanged() controller.Dependency { return controller.Dependency{Kind: "Topology"} }
+
+// NodeChanged is woken when the place of a node changes, or the topology keys that
+// the driver has registered there.
+func NodeChanged(name string) controller.Dependency {
+	return controller.Dependency{Kind: "Node", Name: name}
+}
+
+func nodeDependencies(claim *corev1.PersistentVolumeClaim) []controller.Dependency {
+	if node := provision.SelectedNode(claim); node != "" {
+		return []controller.Dependency{NodeChanged(node)}
+	}
+	return nil
+}
 
 // DriverBack is woken when the driver has come back.
 func DriverBack() controller.Dependency { return controller.Dependency{Kind: "Driver"} }
@@ -52,14 +66,15 @@ func (c *Controller) failed(claim *corev1.PersistentVolumeClaim, err error) (con
 }
 
 // infeasible reports that the driver calls the request invalid. Trying again
-// soon is of no use; a change of the class or the claim may be.
+// soon is of no use; a change of the claim, or of what it names, may be.
 func (c *Controller) infeasible(claim *corev1.PersistentVolumeClaim, err error) (controller.Result, error) {
-	c.report(claim, fmt.Errorf("%w: the driver calls the request invalid, so it is tried again in %s only, or when the class or the claim changes", err, c.config.InfeasibleRetry))
+	c.report(claim, fmt.Errorf("%w: the driver calls the request invalid, so it is tried again in %s only, or when the claim or one of its classes changes", err, c.config.InfeasibleRetry))
 	return controller.Result{RequeueAfter: c.config.InfeasibleRetry, WaitFor: c.dependencies(claim)}, controller.Terminal(err)
 }
 
 func (c *Controller) dependencies(claim *corev1.PersistentVolumeClaim) []controller.Dependency {
-	return append(sourceDependencies(claim), ClassChanged(provision.ClassName(claim)), TopologyChanged(), DriverBack())
+	return slices.Concat(sourceDependencies(claim), []controller.Dependency{ClassChanged(provision.ClassName(claim)), TopologyChanged(), DriverBack()},
+		nodeDependencies(claim), attributesDependencies(claim))
 }
 
 func (c *Controller) report(claim *corev1.PersistentVolumeClaim, err error) {

@@ -26,6 +26,9 @@ func (c *Controller) gather(ctx context.Context, claim *corev1.PersistentVolumeC
 			input.Class = class
 		}
 	}
+	if input.Attributes, err = c.attributes(claim); err != nil {
+		return provision.Input{}, err
+	}
 	if err = c.lookForVolume(claim, &input); err != nil {
 		return provision.Input{}, err
 	}

@@ -206,7 +206,7 @@ func TestInfeasibleRequestIsDelayed(t *testing.T) {
 		t.Errorf("Reconcile = %+v, %v, want a terminal error and a look after %s", result, err, infeasible)
 	}
 	w.waitsFor(result, dependencies()...)
-	w.said(creating, failed+atCall+"InvalidArgument: no: the driver calls the request invalid, so it is tried again in 5m0s only, or when the class or the claim changes")
+	w.said(creating, failed+atCall+"InvalidArgument: no: the driver calls the request invalid, so it is tried again in 5m0s only, or when the claim or one of its classes changes")
 	w.idle()
 }
 
@@ -245,7 +245,7 @@ func TestExhaustedResources(t *testing.T) {
 		w.setClaim(selectNode("n1"))
 		w.rescheduleErr = errors.New("conflict")
 		w.driver.answers = []answer{failsWith(codes.ResourceExhausted)}
-		w.waitsFor(w.fails("ResourceExhausted", "conflict"), dependencies()...)
+		w.waitsFor(w.fails("ResourceExhausted", "conflict"), append(dependencies(), NodeChanged("n1"))...)
 		w.idle()
 	})
 }

@@ -105,9 +105,6 @@ func supported(in Input) error {
 	if in.Claim.Spec.Selector != nil {
 		return errors.New("the claim has a spec.selector, which selects among existing volumes and can't be used with dynamic provisioning: create the claim without it, or with an empty spec.storageClassName")
 	}
-	if name := in.Claim.Spec.VolumeAttributesClassName; name != nil && *name != "" {
-		return fmt.Errorf("the claim names the VolumeAttributesClass %.253q: this version creates volumes without one only", *name)
-	}
 	if in.Claim.UID == "" {
 		return errors.New("the claim has no metadata.uid")
 	}

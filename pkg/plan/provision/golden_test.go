@@ -33,6 +33,8 @@ type setting struct {
 	Driver  provision.Driver
 	Options provision.Options
 	Nodes   []node
+	// Attributes is the VolumeAttributesClass that the claim names.
+	Attributes *storagev1.VolumeAttributesClass
 	// Stored tells that the claim's PersistentVolume exists.
 	Stored bool
 	// Source is what is known of the claim's data source.
@@ -157,7 +159,7 @@ func (s setting) input() provision.Input {
 		}
 	}
 	in := provision.Input{
-		Claim: s.Claim, Class: s.Class, VolumeStored: s.Stored, Driver: s.Driver, Options: s.Options,
+		Claim: s.Claim, Class: s.Class, Attributes: s.Attributes, VolumeStored: s.Stored, Driver: s.Driver, Options: s.Options,
 		Facts:  index.Facts(provision.SelectedNode(s.Claim)),
 		Source: s.Source,
 	}

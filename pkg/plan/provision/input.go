@@ -39,6 +39,10 @@ type Options struct {
 	Topology          bool
 	StrictTopology    bool
 	ImmediateTopology bool
+	// VolumeAttributes has volumes made with the attributes of the
+	// VolumeAttributesClass that their claims name; otherwise there are none for
+	// claims that name one.
+	VolumeAttributes bool
 	// ControllerPublishReadonly marks volumes read-only whose only access mode
 	// is ReadOnlyMany.
 	ControllerPublishReadonly bool
@@ -60,6 +64,9 @@ type Input struct {
 	// ClassErr says why the class of the in-tree plugin can't be translated; Class
 	// is as it was found then.
 	ClassErr error
+	// Attributes is the VolumeAttributesClass that the claim names; nil when there
+	// is none of that name, or none is named.
+	Attributes *storagev1.VolumeAttributesClass
 	// VolumeStored tells that a PersistentVolume of the claim's volume name
 	// exists.
 	VolumeStored bool

@@ -96,12 +96,17 @@ func newRequest(in Input, name, fsType string) (*csipb.CreateVolumeRequest, erro
 	if err != nil {
 		return nil, err
 	}
+	mutable, err := attributes(in)
+	if err != nil {
+		return nil, err
+	}
 	return &csipb.CreateVolumeRequest{
 		Name:                      name,
 		CapacityRange:             &csipb.CapacityRange{RequiredBytes: size},
 		VolumeCapabilities:        capabilities,
 		Parameters:                parameters,
 		AccessibilityRequirements: requirement,
+		MutableParameters:         mutable,
 	}, nil
 }
 

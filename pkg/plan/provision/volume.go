@@ -37,6 +37,8 @@ func newVolume(in Input, request *csipb.CreateVolumeRequest, fsType string, refs
 			PersistentVolumeSource: corev1.PersistentVolumeSource{CSI: source},
 			StorageClassName:       ClassName(in.Claim),
 			VolumeMode:             in.Claim.Spec.VolumeMode,
+
+			VolumeAttributesClassName: attributesClassOf(in),
 		},
 	}
 	if policy := in.Class.ReclaimPolicy; policy != nil {

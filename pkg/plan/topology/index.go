@@ -92,58 +92,90 @@ func (i *Index) largest() *group {
 	return best
 }
 
-// SetNode notes the labels of a node. It tells, as do the other setters, whether
-// that can change the answer to anything: most updates of nodes are none but
-// signs of life.
-func (i *Index) SetNode(name string, labels map[string]string) (changed bool) {
+// Change says which answers of [Index.Facts] a change of the cluster may have
+// changed. Most updates of nodes are none but signs of life, and a node that joins
+// those of a place that is known changes its own answer only.
+type Change struct {
+	// Node is that for the node itself.
+	Node bool
+	// Places are those for all others, and for no node.
+	Places bool
+}
+
+// SetNode notes the labels of a node.
+func (i *Index) SetNode(name string, labels map[string]string) Change {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	changed = i.relabel(name, labels)
+	change := i.relabel(name, labels)
 	i.labels[name] = labels
-	return changed
+	return change
 }
 
 // DeleteNode notes that a node is gone.
-func (i *Index) DeleteNode(name string) (changed bool) {
+func (i *Index) DeleteNode(name string) Change {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	changed = i.relabel(name, nil)
+	change := i.relabel(name, nil)
 	delete(i.labels, name)
-	return changed
+	return change
 }
 
-func (i *Index) relabel(node string, labels map[string]string) (changed bool) {
+func (i *Index) relabel(node string, labels map[string]string) Change {
+	before := i.labels[node]
+	change := Change{Node: !sameLabels(before, labels, i.keys[node])}
 	for _, g := range i.groups {
-		if g.move(i.labels[node], labels) {
-			changed = true
+		if g.move(before, labels) {
+			change.Places = true
 		}
 	}
-	return changed
+	return change
+}
+
+// sameLabels tells whether two sets of labels are the same as far as the keys go.
+func sameLabels(a, b map[string]string, keys []string) bool {
+	for _, key := range keys {
+		inA, hasA := a[key]
+		inB, hasB := b[key]
+		if inA != inB || hasA != hasB {
+			return false
+		}
+	}
+	return true
 }
 
 // SetRegistration notes the topology keys that the driver has registered on a
 // node (its entry in the CSINode object); none when it has no entry.
-func (i *Index) SetRegistration(node string, keys []string) (changed bool) {
+func (i *Index) SetRegistration(node string, keys []string) Change {
 	keys = slices.Compact(slices.Sorted(slices.Values(keys)))
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if before, known := i.keys[node]; known && slices.Equal(before, keys) {
-		return false
+		return Change{}
 	}
+	before := i.largestKeys()
 	i.leave(node)
 	i.keys[node] = keys
 	i.join(keys)
-	return true
+	return Change{Node: true, Places: before != i.largestKeys()}
 }
 
 // DeleteRegistration notes that the CSINode object of a node is gone.
-func (i *Index) DeleteRegistration(node string) (changed bool) {
+func (i *Index) DeleteRegistration(node string) Change {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	_, known := i.keys[node]
+	before := i.largestKeys()
 	i.leave(node)
 	delete(i.keys, node)
-	return known
+	return Change{Node: known, Places: before != i.largestKeys()}
+}
+
+// largestKeys are those of [Index.largest], joined; empty without a group.
+func (i *Index) largestKeys() string {
+	if g := i.largest(); g != nil {
+		return joined(g.keys)
+	}
+	return ""
 }
 
 func (i *Index) join(keys []string) {
@@ -173,8 +205,8 @@ func (i *Index) leave(node string) {
 	}
 }
 
-// move counts a node whose labels change, and tells whether its term does; nil
-// labels stand for no node.
+// move counts a node whose labels change, and tells whether the group's places do;
+// nil labels stand for no node.
 func (g *group) move(from, to map[string]string) (changed bool) {
 	before, after := g.term(from), g.term(to)
 	if before.Compare(after) == 0 {
@@ -185,7 +217,7 @@ func (g *group) move(from, to map[string]string) (changed bool) {
 		entry.count--
 		if entry.count == 0 {
 			delete(g.nodes, before.String())
-			g.set = nil
+			g.set, changed = nil, true
 		}
 	}
 	if len(after) > 0 {
@@ -193,11 +225,11 @@ func (g *group) move(from, to map[string]string) (changed bool) {
 		if !ok {
 			entry = &counted{term: after}
 			g.nodes[after.String()] = entry
-			g.set = nil
+			g.set, changed = nil, true
 		}
 		entry.count++
 	}
-	return true
+	return changed
 }
 
 func (g *group) term(labels map[string]string) Term {

@@ -62,5 +62,13 @@ func (s *Set) Requirement(first int) *csipb.TopologyRequirement {
 // firstWithin returns the index of the first term that is a subset of place,
 // or -1.
 func (s *Set) firstWithin(place Term) int {
-	return slices.IndexFunc(s.Terms(), func(t Term) bool { return t.SubsetOf(place) })
+	terms := s.Terms()
+	// The places of a cluster have all the same keys, and there may be thousands.
+	if len(terms) > 0 && len(terms[0]) == len(place) {
+		if at, found := slices.BinarySearchFunc(terms, place, Term.Compare); found {
+			return at
+		}
+		return -1
+	}
+	return slices.IndexFunc(terms, func(t Term) bool { return t.SubsetOf(place) })
 }

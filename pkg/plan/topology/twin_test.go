@@ -94,12 +94,13 @@ func FuzzIndex(f *testing.F) {
 		index, naive := topology.NewIndex(), newTwin()
 		for ; len(steps) >= 3; steps = steps[3:] {
 			node, choice := fmt.Sprintf("n%d", steps[1]%nodes), steps[2]
+			before, told := answers(index, nodes), topology.Change{}
 			switch steps[0] % 6 {
 			case 0:
-				index.DeleteNode(node)
+				told = index.DeleteNode(node)
 				delete(naive.labels, node)
 			case 1:
-				index.DeleteRegistration(node)
+				told = index.DeleteRegistration(node)
 				delete(naive.keys, node)
 			case 2, 3:
 				registered := []string{}
@@ -109,7 +110,7 @@ func FuzzIndex(f *testing.F) {
 					}
 				}
 				naive.keys[node] = registered
-				index.SetRegistration(node, registered)
+				told = index.SetRegistration(node, registered)
 			default:
 				labels := map[string]string{}
 				for i, key := range keys {
@@ -118,11 +119,32 @@ func FuzzIndex(f *testing.F) {
 					}
 				}
 				naive.labels[node] = labels
-				index.SetNode(node, labels)
+				told = index.SetNode(node, labels)
 			}
 			checkTwin(t, index, naive, nodes)
+			checkTold(t, before, answers(index, nodes), node, told)
 		}
 	})
+}
+
+// answers are what the index says of each selected node, and of none.
+func answers(index *topology.Index, nodes int) map[string]string {
+	all := map[string]string{"": shown(index.Facts(""))}
+	for i := range nodes {
+		node := fmt.Sprintf("n%d", i)
+		all[node] = shown(index.Facts(node))
+	}
+	return all
+}
+
+// checkTold checks that no answer changes untold.
+func checkTold(t *testing.T, before, after map[string]string, node string, told topology.Change) {
+	t.Helper()
+	for selected, was := range before {
+		if known := told.Places || told.Node && selected == node; after[selected] != was && !known {
+			t.Fatalf("after a change of node %s, told as %+v, the facts for %q are\n%s, and were\n%s", node, told, selected, after[selected], was)
+		}
+	}
 }
 
 func checkTwin(t *testing.T, index *topology.Index, naive twin, nodes int) {

@@ -3,6 +3,8 @@ package suite
 // The strings by which the sidecar is known are written out here once more: a
 // test that took them from the program would not notice when they change.
 const (
+	storageProvisioner      = "volume.kubernetes.io/storage-provisioner"
+	migratedTo              = "pv.kubernetes.io/migrated-to"
 	provisionedBy           = "pv.kubernetes.io/provisioned-by"
 	provisionerIdentity     = "storage.kubernetes.io/csiProvisionerIdentity"
 	deletionSecretName      = "volume.kubernetes.io/provisioner-deletion-secret-name"
