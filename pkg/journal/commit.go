@@ -133,17 +133,37 @@ func refused(err error) bool {
 }
 
 // turnOff goes on without the store, if that is what the journal is to do and
-// the error comes from a missing right.
+// the error comes from a right that is missing for certain.
 func (j *Journal) turnOff(ctx context.Context, err error) bool {
 	if !j.options.Optional || !apierrors.IsForbidden(err) {
 		return false
 	}
 	missing := j.missing(ctx)
-	if !errors.Is(missing, kube.ErrNoAccess) {
+	if !j.lacks(missing) {
 		return false
 	}
 	j.setOff(ctx, missing)
 	return true
+}
+
+// sureAfter is for how long the right to the store must have been missing until that
+// counts. An API server that has just started knows no roles, and denies everything.
+const sureAfter = 10 * time.Second
+
+// lacks tells whether the right to the store is missing for certain, by what is said
+// about it now.
+func (j *Journal) lacks(missing error) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	now := j.options.Clock.Now()
+	switch {
+	case !errors.Is(missing, kube.ErrNoAccess):
+		j.missedSince = time.Time{}
+		return false
+	case j.missedSince.IsZero():
+		j.missedSince = now
+	}
+	return now.Sub(j.missedSince) >= sureAfter
 }
 
 // missing asks for the rights to the store.
@@ -156,7 +176,9 @@ func (j *Journal) missing(ctx context.Context) error {
 // setOff goes on without the store for the reason given, and with it for nil.
 func (j *Journal) setOff(ctx context.Context, missing error) {
 	j.mu.Lock()
-	j.off = missing != nil
+	if j.off = missing != nil; !j.off {
+		j.missedSince = time.Time{}
+	}
 	j.mu.Unlock()
 	j.options.Metrics.SetEnabled(missing == nil)
 	j.report(ctx, missing)
@@ -185,7 +207,7 @@ func (j *Journal) noteStored(name string, s *segment) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	stored := newStoredSegment()
-	j.stored[name] = stored
+	j.stored[name], j.missedSince = stored, time.Time{}
 	for _, w := range s.writes {
 		uid := w.intent.Claim.UID
 		old := j.records[uid]

@@ -61,8 +61,10 @@ type Journal struct {
 	generation int64
 	// off tells that there is no store, or no right to write it.
 	off bool
-	// checked tells that Access has been asked.
-	checked bool
+	// checked tells that Access has been asked, missedSince since when it has been
+	// missing; zero while it is not.
+	checked     bool
+	missedSince time.Time
 	// unreadable counts the keys that can't be read.
 	unreadable int
 	// reported is when the last problem was; zero for none.

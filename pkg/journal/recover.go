@@ -15,7 +15,8 @@ import (
 // intents; each is returned once. It is to be called before anything is begun,
 // and from time to time: what a former leader was writing when it lost its lease
 // may come late. Without the right to use the store the error wraps
-// [kube.ErrNoAccess], unless the journal is optional.
+// [kube.ErrNoAccess]; an optional journal goes on without it, but not before it has
+// been missing for some seconds, in which there is another error.
 func (j *Journal) Recover(ctx context.Context) ([]*Intent, error) {
 	if j.options.Store == nil {
 		return nil, nil
@@ -58,7 +59,11 @@ func (j *Journal) access(ctx context.Context) (on bool, err error) {
 		return true, nil
 	}
 	missing := j.missing(ctx)
-	if missing != nil && (!j.options.Optional || !errors.Is(missing, kube.ErrNoAccess)) {
+	switch lacks := j.lacks(missing); {
+	case missing == nil || j.options.Optional && lacks:
+	case j.options.Optional && errors.Is(missing, kube.ErrNoAccess):
+		return false, fmt.Errorf("making sure for %s: %s", sureAfter, missing) //nolint:errorlint // it does not count yet
+	default:
 		return false, missing
 	}
 	j.mu.Lock()

@@ -20,12 +20,19 @@ import (
 type Volumes struct {
 	client kubernetes.Interface
 	inTree *InTree
+	// storing bounds the volumes that are stored at one time.
+	storing chan struct{}
 }
+
+// maxStoring is how many volumes are stored at one time: enough to keep an API server
+// busy, and not so many that its priority and fairness turns the rest of a burst away
+// for a second (it keeps some hundred requests of one client waiting).
+const maxStoring = 100
 
 // NewVolumes returns the port. Volumes that the plugin of inTree has provisioned
 // are stored as the plugin's.
 func NewVolumes(client kubernetes.Interface, inTree *InTree) *Volumes {
-	return &Volumes{client, inTree}
+	return &Volumes{client: client, inTree: inTree, storing: make(chan struct{}, maxStoring)}
 }
 
 // ErrRefused is wrapped by the error of a write that the API server will not
@@ -54,6 +61,12 @@ func (e *TakenError) Error() string {
 // a [TakenError]. The error wraps [ErrRefused] when there is no point in another
 // try; after any other error the volume may or may not be stored.
 func (v *Volumes) Store(ctx context.Context, volume *corev1.PersistentVolume) error {
+	select {
+	case v.storing <- struct{}{}:
+		defer func() { <-v.storing }()
+	case <-ctx.Done():
+		return fmt.Errorf("waiting to store PersistentVolume %q: %w", volume.Name, context.Cause(ctx))
+	}
 	stored, err := v.inTree.AsStored(volume)
 	if err != nil {
 		// No other try gives another answer.

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -274,4 +276,41 @@ func TestDeleteFails(t *testing.T) {
 	if !apierrors.IsConflict(err) || !strings.Contains(err.Error(), `deleting PersistentVolume "pvc-1"`) {
 		t.Errorf("Delete: error %v, want a conflict that says of what", err)
 	}
+}
+
+// TestStoreInABurst: of many volumes, some are stored at one time; who waits for a turn
+// does not wait beyond the context.
+func TestStoreInABurst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, release := fake.NewClientset(), make(chan struct{})
+		var storing atomic.Int64
+		client.PrependReactor("create", "persistentvolumes", func(clienttesting.Action) (bool, runtime.Object, error) {
+			storing.Add(1)
+			<-release
+			return false, nil, nil
+		})
+		volumes := NewVolumes(client, nil)
+		for range maxStoring {
+			volumes.storing <- struct{}{}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		failed := make(chan error, 1)
+		go func() { failed <- volumes.Store(ctx, owned("1", "h")) }()
+		synctest.Wait()
+		cancel()
+		if err := <-failed; !errors.Is(err, context.Canceled) || storing.Load() != 0 {
+			t.Errorf("waiting for a turn: %v, %d are stored", err, storing.Load())
+		}
+		go func() { failed <- volumes.Store(t.Context(), owned("1", "h")) }()
+		synctest.Wait()
+		<-volumes.storing // another one has been stored
+		synctest.Wait()
+		if storing.Load() != 1 {
+			t.Error("its turn has come, and it is not stored")
+		}
+		close(release)
+		if err := <-failed; err != nil || len(volumes.storing) != maxStoring-1 {
+			t.Errorf("%v, and %d turns are taken", err, len(volumes.storing))
+		}
+	})
 }

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	"k8s.io/utils/clock"
+	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
 )
@@ -89,6 +90,7 @@ func (p *passing) RoundTrip(r *http.Request) (*http.Response, error) {
 // TestFenceStandsAtBothEdges: what changes something needs the lease; what reads,
 // or has to do with the lease itself, does not.
 func TestFenceStandsAtBothEdges(t *testing.T) {
+	now := clocktesting.NewFakePassiveClock(time.Unix(1_700_000_000, 0))
 	const core = "/api/v1/namespaces/n/"
 	for _, c := range []struct {
 		method, path string
@@ -105,7 +107,7 @@ func TestFenceStandsAtBothEdges(t *testing.T) {
 		{http.MethodPost, core + "events", false},
 		{http.MethodPatch, core + "events/e", false},
 	} {
-		f, p := newFence(clock.RealClock{}), &passing{}
+		f, p := newFence(now), &passing{}
 		send := func() error {
 			request, err := http.NewRequestWithContext(t.Context(), c.method, "http://api"+c.path, http.NoBody)
 			if err != nil {
@@ -117,21 +119,21 @@ func TestFenceStandsAtBothEdges(t *testing.T) {
 			}
 			return err
 		}
-		f.extend("lease", time.Now().Add(time.Hour))
+		f.extend("lease", now.Now().Add(time.Hour))
 		if err := send(); err != nil {
 			t.Errorf("%s %s with the lease: %v", c.method, c.path, err)
 		}
-		f.extend("lease", time.Now().Add(-time.Hour))
+		f.extend("lease", now.Now().Add(-time.Hour))
 		if err := send(); (err != nil) != c.needsLease || len(p.names) == 2 == c.needsLease {
 			t.Errorf("%s %s without the lease: %v; got through: %q", c.method, c.path, err, p.names)
 		}
 	}
-	f, p := newFence(clock.RealClock{}), &passing{}
+	f, p := newFence(now), &passing{}
 	conn := f.driver(p)
 	if err := conn.Invoke(t.Context(), "CreateVolume", nil, nil); err != nil {
 		t.Error(err)
 	}
-	f.extend("lease", time.Now().Add(-time.Hour))
+	f.extend("lease", now.Now().Add(-time.Hour))
 	if err := conn.Invoke(t.Context(), "CreateVolume", nil, nil); !errors.Is(err, csi.ErrStopping) || len(p.names) != 1 {
 		t.Errorf("a call without the lease: %v; got through: %q", err, p.names)
 	}

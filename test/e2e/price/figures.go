@@ -39,8 +39,8 @@ func (s Sample) WritesPerVolume() float64 {
 }
 
 func (s Sample) String() string {
-	return fmt.Sprintf("%6.1f volumes/s, %.3f writes a volume; alone %.1f ms, a round trip %.1f ms",
-		s.Throughput(), s.WritesPerVolume(), milliseconds(median(s.Lone)), milliseconds(median(s.RoundTrip)))
+	return fmt.Sprintf("%6.1f volumes/s; %d writes, %d of them to the journal; alone %.1f ms, a round trip %.1f ms",
+		s.Throughput(), s.Writes.Journal+s.Writes.Volumes, s.Writes.Journal, milliseconds(median(s.Lone)), milliseconds(median(s.RoundTrip)))
 }
 
 // Pair is the same in both modes, one right after the other.

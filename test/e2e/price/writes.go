@@ -7,10 +7,11 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 )
 
 // Writes are requests to the API server that change something, as it has counted
-// them itself.
+// them itself, but for those that it was too busy for.
 type Writes struct {
 	// Journal is the number of those to the journal, Volumes that of all others that
 	// have to do with claims and volumes.
@@ -38,7 +39,7 @@ func count(content []byte) (Writes, error) {
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		match := counter.FindStringSubmatch(lines.Text())
-		if match == nil {
+		if match == nil || strings.Contains(lines.Text(), `code="429"`) {
 			continue
 		}
 		value, err := strconv.ParseFloat(match[2], 64)

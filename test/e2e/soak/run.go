@@ -88,6 +88,9 @@ func (k *soak) furnish(ctx context.Context) (err error) {
 		return err
 	}
 	k.sidecar, err = k.stage.StartSidecar(ctx, "soak", k.driver, stage.Through(k.api), "--leader-election",
+		// An API server that restarts on a busy machine is not to cost the lease: this is
+		// about one process.
+		"--leader-election-lease-duration=120s", "--leader-election-renew-deadline=90s",
 		"--timeout=5s", "--retry-interval-start=200ms", "--retry-interval-max=5s", "-v=2")
 	return err
 }

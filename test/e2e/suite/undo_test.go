@@ -36,7 +36,7 @@ func TestRefusedPersistentVolume(t *testing.T) {
 			s := s.in(t)
 			refused := p.Add(proxy.Rule{Match: proxy.Match{Method: http.MethodPost, Path: "/persistentvolumes$"}, Status: answer})
 			claim := s.claim(name, s.class(name, nil))
-			t.Log(s.warning(name, answer.Message, "refuses"))
+			t.Log(s.warning(name, answer.Message, "refused for good"))
 			s.until("the volume is deleted", func() (bool, error) { return len(s.callsFor(claim, "DeleteVolume")) > 0, nil })
 
 			gone := s.claim(name+"-gone", s.id+"-"+name)
