@@ -30,6 +30,10 @@ SOAK_DURATION := 1h
 SOAK_OUT      := $(BIN)/soak.md
 PRICE_PAIRS   := 5
 PRICE_OUT     := $(BIN)/price.md
+# What make compare plays: scenarios whose names match the regular expression COMPARE,
+# and where it writes what it compared, if anywhere.
+COMPARE         :=
+COMPARE_RECORDS :=
 
 step = @printf '\n==> %s\n' "$(1)"
 
@@ -50,13 +54,13 @@ unit: ## Unit tests with the race detector; needs no root.
 	go test -race -timeout $(UNIT_TIMEOUT) ./...
 
 .PHONY: e2e
-e2e: programs ## End-to-end tests on a real cluster; with a kubelet and real volumes as root.
+e2e: programs peers ## End-to-end tests on a real cluster; with a kubelet and real volumes as root.
 	$(call step,End-to-end tests)
 	cd test/e2e && go test -count=1 -p 1 -timeout $(E2E_TIMEOUT) $$(go list ./... | grep -v /suite)
 	cd test/e2e && go test -count=1 -parallel 8 -timeout $(E2E_TIMEOUT) ./suite
 
 .PHONY: chaos
-chaos: programs $(BIN)/chaos $(BIN)/peer-provisioner $(BIN)/peer-resizer ## Look for lost volumes, for half an hour, in this sidecar and its peers (CHAOS_SEED, CHAOS_VOLUMES).
+chaos: programs $(BIN)/chaos peers ## Look for lost volumes, for half an hour, in this sidecar and its peers (CHAOS_SEED, CHAOS_VOLUMES).
 	@$(BIN)/chaos --seed=$(CHAOS_SEED) --volumes=$(CHAOS_VOLUMES) --program=$(BIN)/chaos-provisioner \
 	  --peers=$(BIN)/peer-provisioner,$(BIN)/peer-resizer --peer-volumes=$(CHAOS_PEER_VOLUMES) --out=$(CHAOS_OUT)
 
@@ -67,6 +71,10 @@ soak: programs $(BIN)/soak ## Create, grow and delete volumes for an hour, with 
 .PHONY: price
 price: programs $(BIN)/price ## Measure what the journal costs: bursts with it and without it, in turns (PRICE_PAIRS).
 	@$(BIN)/price --pairs=$(PRICE_PAIRS) --out=$(PRICE_OUT)
+
+.PHONY: compare
+compare: programs $(BIN)/compare peers ## Compare with the peers, scenario by scenario (COMPARE=name, COMPARE_RECORDS=directory).
+	@$(BIN)/compare --records='$(COMPARE_RECORDS)' $(if $(COMPARE),'$(COMPARE)')
 
 .PHONY: cluster
 cluster: programs ## Start a cluster and leave it running until Ctrl-C.
@@ -126,8 +134,9 @@ $(BIN)/chaos-provisioner:
 	@echo "==> Building the sidecar with failpoints"
 	@CGO_ENABLED=0 go build -tags failpoints -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/csi-provisioner
 
-.PHONY: $(BIN)/driver $(BIN)/demo $(BIN)/cluster $(BIN)/chaos $(BIN)/soak $(BIN)/price
-$(BIN)/driver $(BIN)/demo $(BIN)/cluster $(BIN)/chaos $(BIN)/soak $(BIN)/price:
+
+.PHONY: $(BIN)/driver $(BIN)/demo $(BIN)/cluster $(BIN)/chaos $(BIN)/soak $(BIN)/price $(BIN)/compare
+$(BIN)/driver $(BIN)/demo $(BIN)/cluster $(BIN)/chaos $(BIN)/soak $(BIN)/price $(BIN)/compare:
 	@echo "==> Building the test program $(@F)"
 	@cd test/e2e && CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o ../../$@ ./cmd/$(@F)
 
@@ -138,6 +147,9 @@ $(BIN)/kube: $(shell find test/e2e/kube -name '*.go' -o -name 'go.*')
 	@touch $@
 
 # The peers, to compare with.
+.PHONY: peers
+peers: $(BIN)/peer-provisioner $(BIN)/peer-resizer
+
 PEER_MODULES := github.com/kubernetes-csi
 PEERS        := test/e2e/peers
 $(BIN)/peer-provisioner: PEER := $(PEER_MODULES)/external-provisioner/v6/cmd/csi-provisioner

@@ -91,3 +91,7 @@ func (s *Stage) Manifests() string { return filepath.Join(s.top, "deploy", "kube
 
 // Program returns the path of one of the programs in bin/.
 func (s *Stage) Program(name string) string { return filepath.Join(s.top, "bin", name) }
+
+// SidecarKubeconfig is the path of a kubeconfig with the rights of the sidecar's
+// service account.
+func (s *Stage) SidecarKubeconfig() string { return s.kubeconfig }
