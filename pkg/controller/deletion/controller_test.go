@@ -3,6 +3,7 @@ package deletion_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -282,6 +283,19 @@ func TestFinalizerConflicts(t *testing.T) {
 			w.expectWarnings()
 		})
 	}
+}
+
+// The volume's phase changes at the same time as its claim goes, so that the volume
+// that was read is often not the newest one.
+func TestConflictAfterTheVolumeIsDeleted(t *testing.T) {
+	w := newWorld(t, nil)
+	w.fail["RemoveFinalizer"] = fmt.Errorf("writing: %w", apierrors.NewConflict(schema.GroupResource{Resource: "persistentvolumes"}, "pv-1", errors.New("it has changed")))
+	if _, err := w.reconcile(); !apierrors.IsConflict(err) || controller.IsTerminal(err) {
+		t.Errorf("the error is %v, want a conflict, to be tried again", err)
+	}
+	w.expectWarnings()
+	clear(w.fail)
+	w.succeed()
 }
 
 func TestLockHeedsTheContext(t *testing.T) {

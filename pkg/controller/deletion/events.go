@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
 	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
@@ -18,10 +19,11 @@ func (c *Controller) Wants(volume *corev1.PersistentVolume) bool {
 }
 
 // failed reports an error on the volume; it is retried after a back-off, or when the
-// driver comes back or one of the others changes.
+// driver comes back or one of the others changes. That the program stops, or that the
+// volume was changed by somebody else meanwhile, is nothing that anybody must mend.
 func (c *Controller) failed(volume *corev1.PersistentVolume, err error, others ...controller.Dependency) (controller.Result, error) {
-	if errors.Is(err, csi.ErrStopping) {
-		return controller.Result{}, err // nothing that anybody must mend
+	if errors.Is(err, csi.ErrStopping) || apierrors.IsConflict(err) {
+		return controller.Result{}, err
 	}
 	c.report(volume, err)
 	return controller.Result{WaitFor: append(others, DriverBack())}, err

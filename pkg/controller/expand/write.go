@@ -61,7 +61,8 @@ func (c *Controller) patchVolume(ctx context.Context, from, to *corev1.Persisten
 		written, err := c.deps.Store.Patch(ctx, stored, rebased(from, to, stored))
 		switch {
 		case err == nil && written == stored:
-			return from, nil
+			// Somebody else has written the same.
+			return c.deps.InTree.AsCSI(ctx, stored)
 		case err == nil:
 			c.volumes.Remember(written)
 			return c.deps.InTree.AsCSI(ctx, written)

@@ -110,6 +110,22 @@ func TestConflictWhenUnannotating(t *testing.T) {
 	w.checkLabels()
 }
 
+// Each external-resizer of a cluster takes the annotation off the volumes of all
+// drivers. That it was first is no failure.
+func TestUnannotatedBySomebodyElse(t *testing.T) {
+	w := newWorld(t)
+	annotated(w)
+	w.atPatch = func(patch int) error {
+		if patch == 1 {
+			w.anotherVolume(func(v *corev1.PersistentVolume) { v.Annotations = nil })
+		}
+		return nil
+	}
+	w.start()
+	w.succeed()
+	w.expect(w1, resizing, called, "volume 7Gi was 6Gi", w2, onNode)
+}
+
 func TestConflictWhenBackfilling(t *testing.T) {
 	w := newWorld(t)
 	w.config.Options.Backfill = true

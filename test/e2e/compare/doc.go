@@ -6,8 +6,8 @@
 // whether the programs run; and whether what a scenario waits for happens.
 //
 // Names, identifiers and times are replaced by what they are for (see [Aliases]). The
-// texts of events are not compared (row event-texts), nor how often the same is
-// repeated, which depends on time: a call that is repeated has a star.
+// texts of events and conditions are not compared (row event-texts), nor how often the
+// same is repeated, which depends on time: a call that is repeated has a star.
 //
 // # A scenario
 //

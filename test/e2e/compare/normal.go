@@ -51,7 +51,8 @@ func sortStrings(list any) {
 	}
 }
 
-// byType turns a list of conditions into a map.
+// byType turns a list of conditions into a map. Their messages are texts, as those of
+// events are: only whether there is one is told.
 func byType(list any) any {
 	items, ok := list.([]any)
 	if !ok {
@@ -60,6 +61,9 @@ func byType(list any) any {
 	conditions := map[string]any{}
 	for _, item := range items {
 		kind, _ := at(item, "type").(string)
+		if condition, ok := item.(map[string]any); ok && condition["message"] != nil && condition["message"] != "" {
+			condition["message"] = "(text)"
+		}
 		conditions[kind] = item
 	}
 	return conditions

@@ -215,11 +215,41 @@ func TestQuestionsToTheDriverDoNotMatter(t *testing.T) {
 	}
 }
 
+func TestAVolumeIsDeletedOnceOrTwice(t *testing.T) {
+	own, peer := twoWorlds()
+	again := peer.calls[2]
+	again.VolumeName = "" // the driver has forgotten it
+	peer.calls = append(peer.calls, again)
+	if found := Diff(own.record(t, true), peer.record(t, true)); len(found) > 0 {
+		t.Errorf("found %v", found)
+	}
+	peer.calls[3].Code = codes.Internal
+	if found := Diff(own.record(t, true), peer.record(t, true)); len(found) != 1 {
+		t.Errorf("a failure: found %v", found)
+	}
+}
+
+func TestTextsOfConditionsDoNotMatter(t *testing.T) {
+	own, peer := twoWorlds()
+	for n, w := range []*world{own, peer} {
+		condition := at(w.objects[0], "status", "conditions").([]any)[0].(map[string]any)
+		condition["message"] = []string{"one text", "another text"}[n]
+	}
+	if found := Diff(own.record(t, true), peer.record(t, true)); len(found) > 0 {
+		t.Errorf("found %v", found)
+	}
+	at(peer.objects[0], "status", "conditions").([]any)[0].(map[string]any)["message"] = ""
+	if found := Diff(own.record(t, true), peer.record(t, true)); len(found) != 1 {
+		t.Errorf("no text: found %v", found)
+	}
+}
+
 func TestCallsAboutNoVolumeHaveNoOrder(t *testing.T) {
 	own, peer := twoWorlds()
 	capacity := func(zone string) control.Call {
 		return control.Call{Method: "GetCapacity", Request: json.RawMessage(`{"accessibleTopology":{"segments":{"zone":"` + zone + `"}}}`)}
 	}
+	own.calls[0].VolumeID, peer.calls[0].VolumeID = "", "" // not made yet
 	own.calls = append(own.calls, capacity("a"), capacity("b"), capacity("a"))
 	peer.calls = append(peer.calls, capacity("b"), capacity("a"))
 	if found := Diff(own.record(t, true), peer.record(t, true)); len(found) > 0 {
