@@ -23,6 +23,8 @@ type Program struct {
 	Name string
 	// Paths are those of the programs.
 	Paths []string
+	// Works are what each of the programs logs when it begins to work.
+	Works []string
 	// Flags follow those that all programs have.
 	Flags []string
 	// Failpoints tells that the program is built with the tag failpoints.
@@ -31,7 +33,7 @@ type Program struct {
 
 // Own is this project's program, built with the tag failpoints.
 func Own(path string, flags ...string) Program {
-	return Program{Name: "csi-provisioner", Paths: []string{path}, Flags: flags, Failpoints: true}
+	return Program{Name: "csi-provisioner", Paths: []string{path}, Works: []string{`"Working"`}, Flags: flags, Failpoints: true}
 }
 
 // Peers are external-provisioner and external-resizer. Their requests to the API
@@ -40,6 +42,7 @@ func Peers(provisioner, resizer string) Program {
 	return Program{
 		Name:  "external-provisioner and external-resizer",
 		Paths: []string{provisioner, resizer},
+		Works: []string{"Started provisioner controller", "Starting external resizer"},
 		Flags: []string{"--kube-api-qps=1000", "--kube-api-burst=1000"},
 	}
 }

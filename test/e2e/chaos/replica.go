@@ -37,6 +37,8 @@ func startReplica(ctx context.Context, l launch, lives []string) *replica {
 	for n := range l.program.Paths {
 		k := &keeper{
 			start:  func(failpoint string) (*cluster.Process, error) { return l.start(n, failpoint) },
+			log:    l.cluster.LogFile(l.logName(n)),
+			works:  l.program.Works[n],
 			away:   l.away,
 			deaths: Deaths{Failpoints: map[string]int{}},
 		}
@@ -90,6 +92,16 @@ func (r *replica) end(graceful bool) error {
 	return errors.Join(errs...)
 }
 
+// isWorking tells whether all programs run, and have begun to work.
+func (r *replica) isWorking() bool {
+	for _, k := range r.keepers {
+		if !k.isWorking() {
+			return false
+		}
+	}
+	return true
+}
+
 // deaths tells how the programs have died, as one: they are killed together.
 func (r *replica) deaths() Deaths { return r.keepers[0].deaths }
 
@@ -99,20 +111,24 @@ func (r *replica) livesLeft() []string { return r.keepers[0].lives }
 // keeper keeps one program running.
 type keeper struct {
 	start func(failpoint string) (*cluster.Process, error)
-	stop  context.Context //nolint:containedctx // ends the keeper, not a call
-	halt  context.CancelFunc
-	away  time.Duration
-	lives []string
+	// log is that of all the program's processes, and works what each of them says
+	// there when it begins to work.
+	log, works string
+	stop       context.Context //nolint:containedctx // ends the keeper, not a call
+	halt       context.CancelFunc
+	away       time.Duration
+	lives      []string
 
 	mu      sync.Mutex
 	process *cluster.Process
+	begun   int64 // the log's size when the process was started
 	killed  bool
 	deaths  Deaths
 	failed  error // why the program can't be kept running
 }
 
 // stopPatience is the time that a program has to stop in good order.
-const stopPatience = 15 * time.Second
+const stopPatience = time.Minute
 
 func (k *keeper) keep() {
 	for k.stop.Err() == nil {
@@ -148,7 +164,10 @@ func (k *keeper) begin() (failpoint string, err error) {
 	if len(k.lives) > 0 {
 		failpoint = k.lives[0]
 	}
-	k.killed = false
+	k.killed, k.begun = false, 0
+	if log, err := os.Stat(k.log); err == nil {
+		k.begun = log.Size()
+	}
 	k.process, err = k.start(failpoint)
 	return failpoint, err
 }
@@ -157,6 +176,21 @@ func (k *keeper) current() *cluster.Process {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.process
+}
+
+func (k *keeper) isWorking() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.process == nil {
+		return false
+	}
+	select {
+	case <-k.process.Done():
+		return false
+	default:
+	}
+	log, err := os.ReadFile(k.log)
+	return err == nil && int64(len(log)) > k.begun && strings.Contains(string(log[k.begun:]), k.works)
 }
 
 func (k *keeper) kill() {
