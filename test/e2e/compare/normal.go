@@ -24,10 +24,7 @@ func normalObject(object *unstructured.Unstructured) map[string]any {
 		claim["resourceVersion"] = "(version)"
 	}
 	if status, ok := content["status"].(map[string]any); ok {
-		status["conditions"] = byType(status["conditions"])
-		if status["conditions"] == nil {
-			delete(status, "conditions")
-		}
+		status["conditions"] = byType(status["conditions"]) // also where there are none
 	}
 	sortExpressions(at(content, "spec", "nodeAffinity", "required", "nodeSelectorTerms"))
 	return content
@@ -51,16 +48,20 @@ func sortStrings(list any) {
 	}
 }
 
+// unused is the condition by which the controller manager tells, some time, that no
+// pod uses a claim.
+const unused = "Unused"
+
 // byType turns a list of conditions into a map. Their messages are texts, as those of
 // events are: only whether there is one is told.
-func byType(list any) any {
-	items, ok := list.([]any)
-	if !ok {
-		return nil
-	}
+func byType(list any) map[string]any {
+	items, _ := list.([]any)
 	conditions := map[string]any{}
 	for _, item := range items {
 		kind, _ := at(item, "type").(string)
+		if kind == unused {
+			continue
+		}
 		if condition, ok := item.(map[string]any); ok && condition["message"] != nil && condition["message"] != "" {
 			condition["message"] = "(text)"
 		}

@@ -244,6 +244,15 @@ func TestTextsOfConditionsDoNotMatter(t *testing.T) {
 	}
 }
 
+func TestConditionOfTheControllerManagerDoesNotMatter(t *testing.T) {
+	own, peer := twoWorlds()
+	status := at(own.objects[0], "status").(map[string]any)
+	status["conditions"] = append(status["conditions"].([]any), map[string]any{"type": unused, "status": "True"})
+	if found := Diff(own.record(t, true), peer.record(t, true)); len(found) > 0 {
+		t.Errorf("found %v", found)
+	}
+}
+
 func TestCallsAboutNoVolumeHaveNoOrder(t *testing.T) {
 	own, peer := twoWorlds()
 	capacity := func(zone string) control.Call {

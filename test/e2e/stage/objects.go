@@ -47,12 +47,12 @@ func (s *Stage) Objects() (*Objects, error) {
 	if err != nil {
 		return nil, fmt.Errorf("asking for the API's resources: %w", err)
 	}
-	return &Objects{client: client, mapper: restmapper.NewDiscoveryRESTMapper(groups), kinds: kinds(groups)}, nil
+	return &Objects{client: client, mapper: restmapper.NewDiscoveryRESTMapper(groups), kinds: kindsOf(groups)}, nil
 }
 
-// kinds are the kinds by their bare names, in the preferred version; of several
+// kindsOf are the kinds by their bare names, in the preferred version; of several
 // groups that have a kind the first one's, which is the core.
-func kinds(groups []*restmapper.APIGroupResources) map[string]schema.GroupVersionKind {
+func kindsOf(groups []*restmapper.APIGroupResources) map[string]schema.GroupVersionKind {
 	found := map[string]schema.GroupVersionKind{}
 	for _, group := range groups {
 		version := group.Group.PreferredVersion.Version
