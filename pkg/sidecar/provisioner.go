@@ -111,8 +111,10 @@ func (c *provisioner) subscribe(p *process) error {
 	err := errors.Join(
 		// First, so that no claim is decided on before the places are known.
 		p.informers.FeedTopology(p.places, driver.Name, c.topologyChanged),
-		p.informers.Handle(p.informers.Classes, "classes", kube.OnChange(func(_, class *storagev1.StorageClass) {
-			c.classChanged(class.Name)
+		p.informers.Handle(p.informers.Classes, "classes", kube.OnChange(func(old, class *storagev1.StorageClass) {
+			if provision.ClassDiffers(old, class) {
+				c.classChanged(class.Name)
+			}
 		}, func(class *storagev1.StorageClass) {
 			c.classChanged(class.Name)
 		})),
@@ -165,7 +167,11 @@ func (c *provisioner) followAttributes(p *process) error {
 	}
 	changed := func(class *storagev1.VolumeAttributesClass) { c.claims.Wake(provision.AttributesChanged(class.Name)) }
 	return p.informers.Handle(p.informers.Modifications, "VolumeAttributesClasses of new volumes", kube.OnChange(
-		func(_, class *storagev1.VolumeAttributesClass) { changed(class) }, changed))
+		func(old, class *storagev1.VolumeAttributesClass) {
+			if provision.AttributesDiffer(old, class) {
+				changed(class)
+			}
+		}, changed))
 }
 
 func (c *provisioner) claimChanged(driver plan.Driver, old, claim *corev1.PersistentVolumeClaim) {

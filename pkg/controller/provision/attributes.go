@@ -2,6 +2,7 @@ package provision
 
 import (
 	"fmt"
+	"maps"
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
@@ -15,6 +16,13 @@ import (
 // changes or goes.
 func AttributesChanged(name string) controller.Dependency {
 	return controller.Dependency{Kind: "VolumeAttributesClass", Name: name}
+}
+
+// AttributesDiffer tells whether a VolumeAttributesClass that changes from old to now
+// asks for something else. That kube-controller-manager protects it, for example, must
+// not end the pause after an infeasible request. Old is nil for one that appears.
+func AttributesDiffer(old, now *storagev1.VolumeAttributesClass) bool {
+	return old == nil || old.UID != now.UID || old.DriverName != now.DriverName || !maps.Equal(old.Parameters, now.Parameters)
 }
 
 func attributesDependencies(claim *corev1.PersistentVolumeClaim) []controller.Dependency {

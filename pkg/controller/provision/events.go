@@ -5,7 +5,9 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
 	"github.com/csi-provisioner/csi-provisioner/pkg/names"
@@ -17,6 +19,18 @@ import (
 // ClassChanged is woken when the class of that name appears, changes or goes.
 func ClassChanged(name string) controller.Dependency {
 	return controller.Dependency{Kind: "StorageClass", Name: name}
+}
+
+// ClassDiffers tells whether a class that changes from old to now is another one, or
+// asks for something else; what its metadata says has no bearing on volumes. Old is
+// nil for one that appears.
+func ClassDiffers(old, now *storagev1.StorageClass) bool {
+	if old == nil || old.UID != now.UID {
+		return true
+	}
+	before, after := *old, *now
+	before.ObjectMeta, after.ObjectMeta = metav1.ObjectMeta{}, metav1.ObjectMeta{}
+	return !equality.Semantic.DeepEqual(before, after)
 }
 
 // TopologyChanged is woken when the places of the cluster change.
