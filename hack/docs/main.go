@@ -1,7 +1,8 @@
 // Command docs writes those pages of docs that tell what the program itself
 // knows: its flags, metrics and events. With -check it writes nothing, and ends
 // with code 1 if a page is not as it must be, or names a test that does not exist.
-// It runs in the root of the repository.
+// With -peers it compares what is told of the flags of the peers with themselves. It
+// runs in the root of the repository.
 package main
 
 import (
@@ -10,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // page is a file whose text is made.
@@ -28,12 +30,18 @@ func pages() []page {
 
 func main() {
 	check := flag.Bool("check", false, "Write nothing; tell what is not as it must be.")
+	peers := flag.String("peers", "", "Write nothing; compare with these programs: the paths of external-provisioner and external-resizer, with a comma.")
 	flag.Parse()
-	run := write
-	if *check {
-		run = verify
+	var err error
+	switch provisioner, resizer, ok := strings.Cut(*peers, ","); {
+	case ok:
+		err = checkPeers(provisioner, resizer)
+	case *check:
+		err = verify(".")
+	default:
+		err = write(".")
 	}
-	if err := run("."); err != nil {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
