@@ -40,8 +40,9 @@ type Controllers struct {
 type Resizer struct {
 	// Threads bounds the calls of each kind to the driver.
 	Threads int
-	// Timeout bounds each call.
-	Timeout time.Duration
+	// Timeout is what the others are by default. ExpandTimeout bounds each call that
+	// grows a volume, ModifyTimeout each that modifies one.
+	Timeout, ExpandTimeout, ModifyTimeout time.Duration
 	// RetryStart and RetryMax bound the time between two tries.
 	RetryStart, RetryMax time.Duration
 	// Resync is the period in which all claims are looked at again.

@@ -79,6 +79,8 @@ func own() map[string]string {
 		"provisioning-journal":         "auto",
 		"backfill-expand-secrets":      "false",
 		"resizer-timeout":              "0s",
+		"resize-timeout":               "0s", // 10s in the peer
+		"modify-timeout":               "0s", // 10s in the peer
 		"resizer-retry-interval-start": "0s",
 		"resizer-retry-interval-max":   "0s",
 	}

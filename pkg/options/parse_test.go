@@ -34,7 +34,7 @@ func TestDefaultConfig(t *testing.T) {
 		Protection:  Protection{Threads: 1, Sweep: 5 * time.Minute},
 		Capacity:    Capacity{PollInterval: time.Minute, OwnerLevel: 1, Threads: 1, Burst: 5},
 		Resizer: Resizer{
-			Threads: 10, Timeout: 10 * time.Second, RetryStart: time.Second, RetryMax: 5 * time.Minute,
+			Threads: 10, Timeout: 10 * time.Second, ExpandTimeout: 10 * time.Second, ModifyTimeout: 10 * time.Second, RetryStart: time.Second, RetryMax: 5 * time.Minute,
 			Resync: 10 * time.Minute, HandleInUse: true,
 		},
 		Work:           Work{Threads: 100, RetryStart: time.Second, RetryMax: 5 * time.Minute},
@@ -61,7 +61,7 @@ func TestEveryFlagIsUsed(t *testing.T) {
 		"--capacity-for-immediate-binding", "--capacity-poll-interval=7s", "--capacity-ownerref-level=2", "--capacity-threads=5",
 		"--kube-api-capacity-qps=2.5", "--kube-api-capacity-burst=6",
 		"--http-endpoint=:1", "--metrics-path=/m", "--enable-pprof", "--feature-gates=Topology=false",
-		"--controllers=resizer", "--workers=4", "--resizer-timeout=12s", "--resizer-retry-interval-start=4s",
+		"--controllers=resizer", "--workers=4", "--resizer-timeout=12s", "--resize-timeout=13s", "--modify-timeout=14s", "--resizer-retry-interval-start=4s",
 		"--resizer-retry-interval-max=5s", "--resync-period=6s", "--handle-volume-inuse-error=false", "--extra-modify-metadata",
 		"--backfill-expand-secrets", "--leader-election-labels=a:b", "--logging-format=json",
 	)
@@ -78,7 +78,7 @@ func TestEveryFlagIsUsed(t *testing.T) {
 		Capacity:   Capacity{Immediate: true, PollInterval: 7 * time.Second, OwnerLevel: 2, Threads: 5, QPS: 2.5, Burst: 6},
 		Protection: Protection{Threads: 4, Sweep: 9 * time.Second},
 		Resizer: Resizer{
-			Threads: 4, Timeout: 12 * time.Second, RetryStart: 4 * time.Second, RetryMax: 5 * time.Second, Resync: 6 * time.Second,
+			Threads: 4, Timeout: 12 * time.Second, ExpandTimeout: 13 * time.Second, ModifyTimeout: 14 * time.Second, RetryStart: 4 * time.Second, RetryMax: 5 * time.Second, Resync: 6 * time.Second,
 			ExtraModifyMetadata: true, BackfillSecrets: true,
 		},
 		Work: Work{Threads: 3, RetryStart: 2 * time.Second, RetryMax: 3 * time.Second},
@@ -192,6 +192,8 @@ func wrongs() map[string]string {
 		"--capacity-threads=0":                "must be at least 1",
 		"--kube-api-capacity-qps=-1":          "must not be negative",
 		"--resizer-timeout=-1s":               "must be longer than 0",
+		"--resize-timeout=-1s":                "must be longer than 0",
+		"--modify-timeout=-1s":                "must be longer than 0",
 		"--resizer-retry-interval-max=-1ms":   "must not be shorter than --resizer-retry-interval-start",
 		"--resync-period=-1s":                 "must not be negative",
 		"--leader-election-retry-period=0s":   "must be longer than 0",

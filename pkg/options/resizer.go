@@ -1,6 +1,7 @@
 package options
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -30,6 +31,8 @@ func addResizer(fs *pflag.FlagSet, c *Config, r *raw) {
 	z := &c.Resizer
 	fs.IntVar(&r.workers, "workers", 10, "Number of ControllerExpandVolume calls, and of ControllerModifyVolume calls, at one time.")
 	fs.DurationVar(&z.Timeout, "resizer-timeout", 0, "Timeout of calls that grow or modify volumes; by default that of --timeout.")
+	fs.DurationVar(&z.ExpandTimeout, "resize-timeout", 0, "Timeout of calls that grow volumes; by default that of --resizer-timeout.")
+	fs.DurationVar(&z.ModifyTimeout, "modify-timeout", 0, "Timeout of calls that modify volumes; by default that of --resizer-timeout.")
 	fs.DurationVar(&z.RetryStart, "resizer-retry-interval-start", 0, "Time to the first retry of growing or modifying a volume; by default that of --retry-interval-start.")
 	fs.DurationVar(&z.RetryMax, "resizer-retry-interval-max", 0, "Longest time between two retries of growing or modifying a volume; by default that of --retry-interval-max.")
 	fs.DurationVar(&z.Resync, "resync-period", 10*time.Minute, "Period in which all claims are looked at again, to be grown and modified.")
@@ -55,12 +58,11 @@ func settleResizer(c *Config, r raw) error {
 	}
 	z := &c.Resizer
 	z.Threads = r.workers
+	z.Timeout = cmp.Or(z.Timeout, c.CSI.Timeout)
 	for setting, common := range map[*time.Duration]time.Duration{
-		&z.Timeout: c.CSI.Timeout, &z.RetryStart: c.Work.RetryStart, &z.RetryMax: c.Work.RetryMax,
+		&z.ExpandTimeout: z.Timeout, &z.ModifyTimeout: z.Timeout, &z.RetryStart: c.Work.RetryStart, &z.RetryMax: c.Work.RetryMax,
 	} {
-		if *setting == 0 {
-			*setting = common
-		}
+		*setting = cmp.Or(*setting, common)
 	}
 	return nil
 }
@@ -70,8 +72,10 @@ func validateResizer(z Resizer) []error {
 	if z.Threads < 1 {
 		errs = append(errs, fmt.Errorf("--workers=%d: must be at least 1", z.Threads))
 	}
-	if z.Timeout < 0 {
-		errs = append(errs, fmt.Errorf("--resizer-timeout=%s: must be longer than 0", z.Timeout))
+	for flag, timeout := range map[string]time.Duration{"resizer-timeout": z.Timeout, "resize-timeout": z.ExpandTimeout, "modify-timeout": z.ModifyTimeout} {
+		if timeout < 0 {
+			errs = append(errs, fmt.Errorf("--%s=%s: must be longer than 0", flag, timeout))
+		}
 	}
 	if z.RetryStart < 0 || z.RetryMax < z.RetryStart {
 		errs = append(errs, fmt.Errorf("--resizer-retry-interval-max=%s: must not be shorter than --resizer-retry-interval-start=%s", z.RetryMax, z.RetryStart))

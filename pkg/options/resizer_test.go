@@ -73,7 +73,7 @@ func TestControllersAreChecked(t *testing.T) {
 // The defaults are those of external-resizer.
 func TestResizerDefaults(t *testing.T) {
 	want := options.Resizer{
-		Threads: 10, Timeout: 10 * time.Second,
+		Threads: 10, Timeout: 10 * time.Second, ExpandTimeout: 10 * time.Second, ModifyTimeout: 10 * time.Second,
 		RetryStart: time.Second, RetryMax: 5 * time.Minute, Resync: 10 * time.Minute,
 		HandleInUse: true,
 	}
@@ -83,10 +83,10 @@ func TestResizerDefaults(t *testing.T) {
 }
 
 func TestResizerFlags(t *testing.T) {
-	got := parsed(t, "--workers=3", "--resizer-timeout=20s", "--resizer-retry-interval-start=2s", "--resizer-retry-interval-max=3s",
+	got := parsed(t, "--workers=3", "--resizer-timeout=20s", "--resize-timeout=21s", "--modify-timeout=22s", "--resizer-retry-interval-start=2s", "--resizer-retry-interval-max=3s",
 		"--resync-period=0", "--handle-volume-inuse-error=false", "--extra-modify-metadata", "--backfill-expand-secrets").Resizer
 	want := options.Resizer{
-		Threads: 3, Timeout: 20 * time.Second, RetryStart: 2 * time.Second, RetryMax: 3 * time.Second,
+		Threads: 3, Timeout: 20 * time.Second, ExpandTimeout: 21 * time.Second, ModifyTimeout: 22 * time.Second, RetryStart: 2 * time.Second, RetryMax: 3 * time.Second,
 		ExtraModifyMetadata: true, BackfillSecrets: true,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -96,7 +96,8 @@ func TestResizerFlags(t *testing.T) {
 
 // A flag that both peers have is set once for both; the resizer's own wins.
 func TestResizerOverrides(t *testing.T) {
-	type times struct{ timeout, start, max time.Duration }
+	// expand and modify are the time-outs of the resizer; only the first counts for all.
+	type times struct{ expand, modify, start, max time.Duration }
 	const second = time.Second
 	for name, test := range map[string]struct {
 		args      []string
@@ -104,23 +105,32 @@ func TestResizerOverrides(t *testing.T) {
 	}{
 		"for both": {
 			[]string{"--timeout=20s", "--retry-interval-start=2s", "--retry-interval-max=30s"},
-			times{20 * second, 2 * second, 30 * second}, times{20 * second, 2 * second, 30 * second},
+			times{20 * second, 0, 2 * second, 30 * second}, times{20 * second, 20 * second, 2 * second, 30 * second},
 		},
 		"for the resizer": {
 			[]string{"--resizer-timeout=20s", "--resizer-retry-interval-start=2s", "--resizer-retry-interval-max=30s"},
-			times{10 * second, second, 300 * second}, times{20 * second, 2 * second, 30 * second},
+			times{10 * second, 0, second, 300 * second}, times{20 * second, 20 * second, 2 * second, 30 * second},
 		},
 		"for each": {
 			[]string{"--resizer-timeout=20s", "--timeout=5s", "--resizer-retry-interval-max=10s", "--retry-interval-max=20s"},
-			times{5 * second, second, 20 * second}, times{20 * second, second, 10 * second},
+			times{5 * second, 0, second, 20 * second}, times{20 * second, 20 * second, second, 10 * second},
+		},
+		"for each kind of call": {
+			[]string{"--timeout=5s", "--resize-timeout=300s", "--modify-timeout=30s"},
+			times{5 * second, 0, second, 300 * second}, times{300 * second, 30 * second, second, 300 * second},
+		},
+		"for one kind of call": {
+			[]string{"--timeout=5s", "--resizer-timeout=7s", "--modify-timeout=30s"},
+			times{5 * second, 0, second, 300 * second}, times{7 * second, 30 * second, second, 300 * second},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := parsed(t, test.args...)
-			if all := (times{got.CSI.Timeout, got.Work.RetryStart, got.Work.RetryMax}); all != test.all {
+			if all := (times{got.CSI.Timeout, 0, got.Work.RetryStart, got.Work.RetryMax}); all != test.all {
 				t.Errorf("for all: %v, want %v", all, test.all)
 			}
-			if size := (times{got.Resizer.Timeout, got.Resizer.RetryStart, got.Resizer.RetryMax}); size != test.size {
+			z := got.Resizer
+			if size := (times{z.ExpandTimeout, z.ModifyTimeout, z.RetryStart, z.RetryMax}); size != test.size {
 				t.Errorf("for the resizer: %v, want %v", size, test.size)
 			}
 		})
@@ -137,6 +147,8 @@ func TestResizerFlagsAreChecked(t *testing.T) {
 	}{
 		"no workers":           {[]string{"--workers=0"}, "--workers=0"},
 		"a negative timeout":   {[]string{"--resizer-timeout=-1s"}, "--resizer-timeout=-1s"},
+		"one of growing":       {[]string{"--resize-timeout=-1s"}, "--resize-timeout=-1s"},
+		"one of modifying":     {[]string{"--modify-timeout=-1s"}, "--modify-timeout=-1s"},
 		"a negative start":     {[]string{"--resizer-retry-interval-start=-1s"}, "--resizer-retry-interval-start=-1s"},
 		"a max below":          {[]string{"--resizer-retry-interval-start=10m"}, "--resizer-retry-interval-start=10m0s"},
 		"a max below the rest": {[]string{"--resizer-retry-interval-max=1ms"}, "--resizer-retry-interval-max=1ms"},

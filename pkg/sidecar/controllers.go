@@ -138,7 +138,7 @@ func (p *process) work(ctx, stop context.Context) error {
 	}()
 	context.AfterFunc(stop, func() {
 		logger.Info("Stopping: finishing what is under way")
-		time.AfterFunc(max(p.config.CSI.Timeout, p.config.Resizer.Timeout)+drainMargin, cancel)
+		time.AfterFunc(max(p.config.CSI.Timeout, p.config.Resizer.ExpandTimeout, p.config.Resizer.ModifyTimeout)+drainMargin, cancel)
 	})
 	var running sync.WaitGroup
 	for _, part := range parts {

@@ -36,7 +36,7 @@ func (p *process) newResizer(s shared, stop <-chan struct{}) (*resizer, error) {
 	if can := info.Capabilities; !can.ControllerExpand && !can.NodeExpand && !can.Modify && !p.config.Controllers.Provisioner {
 		return nil, fmt.Errorf("CSI driver %q can neither grow nor modify volumes: there is nothing to do with --controllers=resizer", info.Name)
 	}
-	driver := csi.Limit(csi.Timeout(p.driver, z.Timeout), z.Threads, stop)
+	driver := csi.Limit(csi.Timeout(p.driver, z.ExpandTimeout), z.Threads, stop)
 	r := &resizer{process: p}
 	pods := kube.NewPods(p.clients.Core, p.clock, func(namespace string) { r.expand.Wake(expand.PodEnded(namespace)) })
 	r.grower = expand.New(expand.Deps{
@@ -70,7 +70,7 @@ func (p *process) newResizer(s shared, stop <-chan struct{}) (*resizer, error) {
 	if p.informers.Modifications == nil {
 		return r, nil
 	}
-	return r, r.addModifier(s, driver)
+	return r, r.addModifier(s, csi.Limit(csi.Timeout(p.driver, z.ModifyTimeout), z.Threads, stop))
 }
 
 func (r *resizer) addModifier(s shared, driver csi.Driver) error {
