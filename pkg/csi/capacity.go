@@ -40,7 +40,7 @@ func (t timedCapacity) GetCapacity(ctx context.Context, request *csipb.GetCapaci
 	ctx, cancel := context.WithTimeout(ctx, t.timeout)
 	defer cancel()
 	response, err := t.next.GetCapacity(ctx, request)
-	return response, t.explain(ctx, err)
+	return response, t.explain(ctx, err, "--timeout")
 }
 
 // LimitCapacity lets that many calls be under way at once, as [Limit] does.

@@ -202,9 +202,9 @@ func TestGrowthTimeoutExplainsItself(t *testing.T) {
 			return ctx.Err()
 		},
 	}.reach(t)
-	for _, verb := range []string{"expand", "modify"} {
+	for verb, flag := range map[string]string{"expand": "--resize-timeout", "modify": "--modify-timeout"} {
 		err := verbs(csi.Timeout(csi.NewDriver(conn), 50*time.Millisecond))[verb](t.Context(), "slow")
-		if csi.ClassifyExpansion(err) != csi.Pending || !strings.Contains(csi.Message(err), "within 50ms") {
+		if csi.ClassifyExpansion(err) != csi.Pending || !strings.Contains(csi.Message(err), "within 50ms ("+flag+")") {
 			t.Errorf("%s: the call that takes too long has the error %v", verb, err)
 		}
 	}

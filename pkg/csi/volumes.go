@@ -73,38 +73,39 @@ func (t timed) CreateVolume(ctx context.Context, request *csipb.CreateVolumeRequ
 	ctx, cancel := context.WithTimeout(ctx, t.timeout)
 	defer cancel()
 	response, err := t.next.CreateVolume(ctx, request)
-	return response, t.explain(ctx, err)
+	return response, t.explain(ctx, err, "--timeout")
 }
 
 func (t timed) DeleteVolume(ctx context.Context, request *csipb.DeleteVolumeRequest) error {
 	ctx, cancel := context.WithTimeout(ctx, t.timeout)
 	defer cancel()
-	return t.explain(ctx, t.next.DeleteVolume(ctx, request))
+	return t.explain(ctx, t.next.DeleteVolume(ctx, request), "--timeout")
 }
 
 func (t timed) ControllerExpandVolume(ctx context.Context, request *csipb.ControllerExpandVolumeRequest) (*csipb.ControllerExpandVolumeResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, t.timeout)
 	defer cancel()
 	response, err := t.next.ControllerExpandVolume(ctx, request)
-	return response, t.explain(ctx, err)
+	return response, t.explain(ctx, err, "--resize-timeout")
 }
 
 func (t timed) ControllerModifyVolume(ctx context.Context, request *csipb.ControllerModifyVolumeRequest) error {
 	ctx, cancel := context.WithTimeout(ctx, t.timeout)
 	defer cancel()
-	return t.explain(ctx, t.next.ControllerModifyVolume(ctx, request))
+	return t.explain(ctx, t.next.ControllerModifyVolume(ctx, request), "--modify-timeout")
 }
 
 // deadlineSlack is how much earlier than this side's the driver's clock may ring:
 // it is told how long a call may take, and ends the call by itself.
 const deadlineSlack = 100 * time.Millisecond
 
-// explain says why a call has ended that took too long: gRPC's own words for it
-// may be "stream terminated by RST_STREAM with error code: CANCEL".
-func (t timed) explain(ctx context.Context, err error) error {
+// explain says why a call has ended that took too long, and which flag gives it more
+// time: gRPC's own words for it may be "stream terminated by RST_STREAM with error
+// code: CANCEL".
+func (t timed) explain(ctx context.Context, err error, flag string) error {
 	deadline, _ := ctx.Deadline()
 	if status.Code(err) != codes.DeadlineExceeded || time.Until(deadline) > deadlineSlack {
 		return err
 	}
-	return status.Errorf(codes.DeadlineExceeded, "the driver has not answered within %s (--timeout): the call is repeated, the driver's log may tell what takes so long", t.timeout)
+	return status.Errorf(codes.DeadlineExceeded, "the driver has not answered within %s (%s): the call is repeated, the driver's log may tell what takes so long", t.timeout, flag)
 }
