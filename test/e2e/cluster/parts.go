@@ -77,6 +77,8 @@ func (c *Cluster) apiServer() part {
 			"--authorization-mode=Node,RBAC",
 			"--enable-admission-plugins=NodeRestriction",
 			"--allow-privileged=true",
+			// Otherwise it drops the namespace of a claim's data source.
+			"--feature-gates=CrossNamespaceVolumeDataSource=true",
 			"--profiling=false",
 		},
 		ready: func(ctx context.Context) error {

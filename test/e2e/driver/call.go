@@ -51,6 +51,9 @@ func (c call) turn() string {
 	case *csi.NodeStageVolumeRequest, *csi.NodeUnstageVolumeRequest, *csi.NodePublishVolumeRequest,
 		*csi.NodeUnpublishVolumeRequest, *csi.NodeExpandVolumeRequest:
 		return "volume " + c.subject.VolumeID + " on the node"
+	case *csi.CreateSnapshotRequest, *csi.DeleteSnapshotRequest:
+		// There are few, and they need not be told apart.
+		return "snapshots"
 	default:
 		return ""
 	}

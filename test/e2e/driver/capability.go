@@ -27,7 +27,7 @@ func defaultCapabilities() Capabilities {
 		Plugin: []string{"CONTROLLER_SERVICE", "VOLUME_ACCESSIBILITY_CONSTRAINTS", "ONLINE"},
 		Controller: []string{
 			"CREATE_DELETE_VOLUME", "PUBLISH_UNPUBLISH_VOLUME", "LIST_VOLUMES", "GET_CAPACITY",
-			"EXPAND_VOLUME", "MODIFY_VOLUME",
+			"EXPAND_VOLUME", "MODIFY_VOLUME", "CREATE_DELETE_SNAPSHOT", "LIST_SNAPSHOTS", "CLONE_VOLUME",
 		},
 		Node: []string{"STAGE_UNSTAGE_VOLUME", "GET_VOLUME_STATS", "EXPAND_VOLUME"},
 	}
@@ -114,6 +114,9 @@ func (c capabilities) allow(method string) error {
 		"GetCapacity":               csi.ControllerServiceCapability_RPC_GET_CAPACITY,
 		"ControllerExpandVolume":    csi.ControllerServiceCapability_RPC_EXPAND_VOLUME,
 		"ControllerModifyVolume":    csi.ControllerServiceCapability_RPC_MODIFY_VOLUME,
+		"CreateSnapshot":            csi.ControllerServiceCapability_RPC_CREATE_DELETE_SNAPSHOT,
+		"DeleteSnapshot":            csi.ControllerServiceCapability_RPC_CREATE_DELETE_SNAPSHOT,
+		"ListSnapshots":             csi.ControllerServiceCapability_RPC_LIST_SNAPSHOTS,
 		"ControllerGetVolume":       csi.ControllerServiceCapability_RPC_GET_VOLUME,
 	}
 	forNode := map[string]csi.NodeServiceCapability_RPC_Type{

@@ -86,6 +86,8 @@ func tell(v volume.Volume) control.Volume {
 		Parameters:        v.Parameters,
 		MutableParameters: v.MutableParameters,
 		Topology:          v.Topology,
+		SourceSnapshot:    v.Source.Snapshot,
+		SourceVolume:      v.Source.Volume,
 		AttachedTo:        nodesOf(v),
 		StagedAt:          v.Staged,
 		PublishedAt:       slices.Sorted(maps.Keys(v.Published)),

@@ -163,6 +163,7 @@ func (d *Driver) describeVolume(v volume.Volume) *csi.Volume {
 		VolumeId:      v.ID,
 		CapacityBytes: v.CapacityBytes,
 		VolumeContext: map[string]string{"backend": d.backend.Kind()},
+		ContentSource: describeSource(v.Source),
 	}
 	if d.capabilities.hasTopology() {
 		for _, segments := range v.Topology {

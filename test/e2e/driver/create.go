@@ -33,6 +33,9 @@ func (s *controllerServer) CreateVolume(
 	if err != nil {
 		return nil, err
 	}
+	if err := s.driver.fill(ctx, v); err != nil {
+		return nil, err
+	}
 	// The state comes first, so that a driver that is killed here finds the
 	// volume by its name and makes the storage that is missing.
 	if err := s.driver.backend.Create(ctx, spec(v)); err != nil {
@@ -54,9 +57,6 @@ func (d *Driver) checkCreate(request *csi.CreateVolumeRequest) error {
 			return err
 		}
 	}
-	if request.GetVolumeContentSource() != nil {
-		return status.Error(codes.InvalidArgument, "the driver makes empty volumes only")
-	}
 	if err := d.checkMutable(request.GetMutableParameters()); err != nil {
 		return err
 	}
@@ -65,7 +65,11 @@ func (d *Driver) checkCreate(request *csi.CreateVolumeRequest) error {
 
 // create stores a new volume.
 func (d *Driver) create(request *csi.CreateVolumeRequest) (volume.Volume, error) {
-	size, err := d.size(request.GetCapacityRange())
+	from, err := d.original(request.GetVolumeContentSource())
+	if err != nil {
+		return volume.Volume{}, err
+	}
+	size, err := d.size(request.GetCapacityRange(), from)
 	if err != nil {
 		return volume.Volume{}, err
 	}
@@ -89,8 +93,25 @@ func (d *Driver) create(request *csi.CreateVolumeRequest) (volume.Volume, error)
 		MutableParameters: request.GetMutableParameters(),
 		Topology:          topology,
 		Protection:        protection,
+		Source:            sourceOf(request.GetVolumeContentSource()),
 	}
 	return v, d.volumes.Create(v)
+}
+
+// fill gives a volume its data, unless it has them.
+func (d *Driver) fill(ctx context.Context, v volume.Volume) error {
+	if v.Filled || v.Source == (volume.Source{}) {
+		return nil
+	}
+	from, err := d.original(describeSource(v.Source))
+	if err != nil {
+		return err
+	}
+	if err := d.backend.Copy(ctx, from.spec, spec(v)); err != nil {
+		return err
+	}
+	_, err = d.volumes.Update(v.ID, func(v *volume.Volume) error { v.Filled = true; return nil })
+	return err
 }
 
 // matches says whether a volume of that name is the one that is asked for.
@@ -105,6 +126,8 @@ func matches(v volume.Volume, request *csi.CreateVolumeRequest) error {
 		different = "another capacity"
 	case v.Block != block || v.FSType != fsType:
 		different = "another kind of access"
+	case v.Source != sourceOf(request.GetVolumeContentSource()):
+		different = "another content"
 	case !maps.Equal(v.Parameters, request.GetParameters()):
 		different = "other parameters"
 	default:
@@ -114,8 +137,14 @@ func matches(v volume.Volume, request *csi.CreateVolumeRequest) error {
 }
 
 // size chooses the size of a new volume.
-func (d *Driver) size(asked *csi.CapacityRange) (int64, error) {
+func (d *Driver) size(asked *csi.CapacityRange, from *original) (int64, error) {
 	size := asked.GetRequiredBytes()
+	if size == 0 && from != nil {
+		size = from.spec.Bytes
+	}
+	if from != nil && size < from.spec.Bytes {
+		return 0, status.Errorf(codes.OutOfRange, "%d bytes are less than the %d of the source", size, from.spec.Bytes)
+	}
 	if size == 0 {
 		size = defaultVolumeBytes
 		if limit := asked.GetLimitBytes(); limit > 0 {
@@ -199,5 +228,5 @@ func (d *Driver) suits(v volume.Volume, capabilities ...*csi.VolumeCapability) e
 
 // spec is what the backend needs to know of a volume.
 func spec(v volume.Volume) backend.Spec {
-	return backend.Spec{ID: v.ID, Block: v.Block, FSType: v.FSType, Bytes: v.CapacityBytes}
+	return backend.Spec{ID: v.ID, Block: v.Block, FSType: v.FSType, Bytes: v.CapacityBytes, Copied: v.Source != volume.Source{}}
 }

@@ -13,6 +13,13 @@
 // state directory ([Options.Services]); each records the calls to itself. Only
 // one process that serves the controller may use a state directory.
 //
+// # Snapshots and clones
+//
+// A snapshot is a copy of the volume's data as they are when it is taken, and so is
+// a clone: what is mounted is flushed first, and blocks are shared where the file
+// system of the state directory can. A volume from either may be larger, and of the
+// other mode.
+//
 // # Calls
 //
 // Each call is recorded (package record), may be changed by a rule (package

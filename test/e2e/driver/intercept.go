@@ -16,6 +16,7 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/driver/backend"
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/driver/control"
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/driver/record"
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/driver/snapshot"
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/driver/volume"
 )
 
@@ -161,7 +162,7 @@ func toStatus(err error) error {
 	}
 	code := codes.Internal
 	switch {
-	case errors.Is(err, volume.ErrNotFound):
+	case errors.Is(err, volume.ErrNotFound), errors.Is(err, snapshot.ErrNotFound):
 		code = codes.NotFound
 	case errors.Is(err, backend.ErrNotReady):
 		code = codes.FailedPrecondition

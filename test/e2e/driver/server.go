@@ -22,6 +22,7 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/driver/fault"
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/driver/record"
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/driver/registration"
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/driver/snapshot"
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/driver/volume"
 )
 
@@ -31,6 +32,7 @@ type Driver struct {
 	capabilities capabilities
 	backend      backend.Backend
 	volumes      *volume.Store
+	snapshots    *snapshot.Store
 	calls        *record.Recorder
 	rules        *fault.Rules
 	turns        *turns
@@ -86,6 +88,9 @@ func (d *Driver) open() (err error) {
 		return err
 	}
 	if d.volumes, err = volume.Open(filepath.Join(d.options.StateDir, "volumes")); err != nil {
+		return err
+	}
+	if d.snapshots, err = snapshot.Open(filepath.Join(d.options.StateDir, "snapshots")); err != nil {
 		return err
 	}
 	if d.backend, err = backend.New(d.options.Backend, dataDir(d.options.StateDir)); err != nil {

@@ -216,7 +216,7 @@ func TestCapabilitiesThatAreMissingAreUnimplemented(t *testing.T) {
 		got = append(got, capability.GetRpc().GetType().String())
 	}
 	want := []string{
-		"EXPAND_VOLUME", "GET_CAPACITY", "LIST_VOLUMES", "MODIFY_VOLUME", "PUBLISH_UNPUBLISH_VOLUME", "SINGLE_NODE_MULTI_WRITER",
+		"CLONE_VOLUME", "CREATE_DELETE_SNAPSHOT", "EXPAND_VOLUME", "GET_CAPACITY", "LIST_SNAPSHOTS", "LIST_VOLUMES", "MODIFY_VOLUME", "PUBLISH_UNPUBLISH_VOLUME", "SINGLE_NODE_MULTI_WRITER",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("capabilities (-want +got):\n%s", diff)

@@ -67,6 +67,9 @@ func Open(ctx context.Context, options Options) (*Stage, error) {
 }
 
 func (s *Stage) furnish(ctx context.Context) error {
+	if err := s.addKinds(ctx); err != nil {
+		return err
+	}
 	rights, err := os.ReadFile(filepath.Join(s.Manifests(), "rbac.yaml"))
 	if err != nil {
 		return fmt.Errorf("reading the sidecar's rights: %w", err)

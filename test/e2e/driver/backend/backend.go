@@ -41,6 +41,9 @@ type Spec struct {
 	MountOptions []string
 	// ReadOnly is for publishing.
 	ReadOnly bool
+	// Copied tells that the file system may be another one's copy: as small, and
+	// with its UUID.
+	Copied bool
 	// Bytes is the size of the volume.
 	Bytes int64
 }
@@ -56,7 +59,11 @@ type Backend interface {
 	// Kind is Loop or Directory.
 	Kind() string
 
-	// Create makes the storage of a volume.
+	// Copy makes the storage of a volume, or of a snapshot, with the data that
+	// another one has. Where there is storage already, nothing is done.
+	Copy(ctx context.Context, from, to Spec) error
+	// Create makes the storage of a volume that has none, and one that was copied
+	// as large as it must be.
 	Create(ctx context.Context, spec Spec) error
 	// Grow makes the storage larger. It never makes it smaller. The file
 	// system stays as it is.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -67,11 +68,19 @@ func (b *loopBackend) Stage(ctx context.Context, spec Spec, path string) error {
 	if err := os.MkdirAll(path, 0o750); err != nil {
 		return fmt.Errorf("making the staging path: %w", err)
 	}
-	args := []string{"-t", fsType}
-	if len(spec.MountOptions) > 0 {
-		args = append(args, "-o", strings.Join(spec.MountOptions, ","))
+	options := slices.Clone(spec.MountOptions)
+	if spec.Copied && fsType == "xfs" {
+		// Otherwise its original must not be mounted at the same time.
+		options = append(options, "nouuid")
 	}
-	return run(ctx, "mount", append(args, device, path)...)
+	args := []string{"-t", fsType}
+	if len(options) > 0 {
+		args = append(args, "-o", strings.Join(options, ","))
+	}
+	if err := run(ctx, "mount", append(args, device, path)...); err != nil || !spec.Copied {
+		return err
+	}
+	return growFileSystem(ctx, mount{fsType: fsType, source: device, point: path})
 }
 
 // ensureFileSystem formats a device that has no file system and says which it

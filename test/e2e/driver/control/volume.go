@@ -18,6 +18,10 @@ type Volume struct {
 	MutableParameters map[string]string   `json:"mutableParameters,omitempty"`
 	Topology          []map[string]string `json:"topology,omitempty"`
 
+	// SourceSnapshot or SourceVolume is what its data came from.
+	SourceSnapshot string `json:"sourceSnapshot,omitempty"`
+	SourceVolume   string `json:"sourceVolume,omitempty"`
+
 	// AttachedTo are the nodes that ControllerPublishVolume has given it to.
 	AttachedTo []string `json:"attachedTo,omitempty"`
 	// StagedAt and PublishedAt are paths on this node.

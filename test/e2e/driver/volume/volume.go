@@ -35,6 +35,16 @@ type Volume struct {
 	Published   map[string]Publishing `json:"published,omitempty"`   // by path
 
 	Protection Protection `json:"protection,omitzero"`
+	// Source is what its data came from; empty for an empty volume.
+	Source Source `json:"source,omitzero"`
+	// Filled tells that it has these data.
+	Filled bool `json:"filled,omitempty"`
+}
+
+// A Source is a snapshot or a volume.
+type Source struct {
+	Snapshot string `json:"snapshot,omitempty"`
+	Volume   string `json:"volume,omitempty"`
 }
 
 // An Attachment is what ControllerPublishVolume has done.
