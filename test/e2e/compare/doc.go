@@ -26,6 +26,7 @@
 //	- apply: claim.yaml
 //	- wait: {bound: a}               # or gone, field, event, calls; see Wait
 //	- record: bound                  # the objects once all is quiet
+//	- snapshot: {of: a, name: s}     # VolumeSnapshot s, ready to use
 //	- delete: claim a                # "claim a", "volume a" (that of claim a), "Kind name"
 //	- wait: {gone: volume a}
 //	differences:

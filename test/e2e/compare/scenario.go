@@ -78,6 +78,8 @@ type Step struct {
 	Wait *Wait `json:"wait,omitempty"`
 	// Record waits until all is quiet, and records what there is by this name.
 	Record string `json:"record,omitempty"`
+	// Snapshot takes a snapshot of a volume.
+	Snapshot *Snapshot `json:"snapshot,omitempty"`
 	// Restart kills the programs and starts them again.
 	Restart bool `json:"restart,omitempty"`
 }
@@ -270,7 +272,7 @@ func (s *Scenario) validate() error {
 
 func (s Step) validate() error {
 	verbs := 0
-	for _, set := range []bool{s.Apply != "", s.Delete != "", s.Patch != nil, s.Rule != nil, s.Unrule != "", s.Wait != nil, s.Record != "", s.Restart} {
+	for _, set := range []bool{s.Apply != "", s.Delete != "", s.Patch != nil, s.Rule != nil, s.Unrule != "", s.Wait != nil, s.Record != "", s.Snapshot != nil, s.Restart} {
 		if set {
 			verbs++
 		}

@@ -48,6 +48,8 @@ func (s *side) do(ctx context.Context, number int, step Step) error {
 			s.records[step.Record] = record["objects"]
 		}
 		return err
+	case step.Snapshot != nil:
+		return s.snapshot(ctx, step.Snapshot)
 	case step.Restart:
 		return errors.Join(s.kill(), s.start())
 	}
