@@ -95,8 +95,9 @@ func newSocket(t *testing.T) string {
 	return filepath.Join(dir, "csi.sock")
 }
 
-// serve serves the driver at a socket until the test ends or stop is called.
-func serve(t *testing.T, socket string, d *driver) (stop func()) {
+// serve serves the driver, and what else is registered, at a socket until the test
+// ends or stop is called.
+func serve(t *testing.T, socket string, d *driver, register ...func(*grpc.Server)) (stop func()) {
 	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "unix", socket)
 	if err != nil {
@@ -105,6 +106,9 @@ func serve(t *testing.T, socket string, d *driver) (stop func()) {
 	server := grpc.NewServer()
 	csipb.RegisterIdentityServer(server, d)
 	csipb.RegisterControllerServer(server, d)
+	for _, more := range register {
+		more(server)
+	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

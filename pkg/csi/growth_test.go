@@ -239,7 +239,7 @@ func TestOpenAsksTheNodeService(t *testing.T) {
 	all.controller = append(all.controller, csipb.ControllerServiceCapability_RPC_EXPAND_VOLUME, csipb.ControllerServiceCapability_RPC_MODIFY_VOLUME)
 	controller := capability.Set{
 		ControllerService: true, Topology: true, CreateDelete: true, PublishUnpublish: true,
-		SingleNodeMultiWriter: true, ControllerExpand: true, Modify: true,
+		SingleNodeMultiWriter: true, ControllerExpand: true, Modify: true, GetCapacity: true,
 	}
 	both := controller
 	both.NodeExpand = true

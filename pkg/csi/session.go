@@ -42,6 +42,9 @@ type Session struct {
 	clock   clock.Clock
 	info    Info
 	ready   atomic.Bool
+	// place is that of the driver's node, if it is located.
+	place   map[string]string
+	located bool
 }
 
 // Open waits until the driver is ready, however long that takes, and asks what
@@ -79,20 +82,29 @@ func (s *Session) Watch(ctx context.Context, returned func()) error {
 		s.ready.Store(false)
 		logger.Info("Lost the connection to the CSI driver, reconnecting")
 		info, err := s.meet(ctx)
-		if ctx.Err() != nil {
-			return nil //nolint:nilerr // having been told to stop is no failure
-		}
 		if err != nil {
-			return err
+			return unlessDone(ctx, err)
 		}
 		if info.Name != s.info.Name || info.Capabilities != s.info.Capabilities {
 			return fmt.Errorf("the CSI driver has come back as another one: it was %+v and is %+v", s.info, info)
+		}
+		if err := s.checkPlace(ctx); err != nil {
+			return unlessDone(ctx, err)
 		}
 		s.ready.Store(true)
 		logger.Info("The CSI driver is back", "driver", info.Name, "version", info.Version)
 		returned()
 	}
 	return nil
+}
+
+// unlessDone returns the error, but nil when the context has ended: having been told
+// to stop is no failure.
+func unlessDone(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 // meet waits for the driver to be ready and asks what it is. A driver that goes

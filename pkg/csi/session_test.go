@@ -46,7 +46,7 @@ func TestOpenAsksWhatTheDriverCanDo(t *testing.T) {
 		want   csi.Info
 	}{
 		"all": {capable(), csi.Info{Name: "driver.example", Version: "v1", Capabilities: capability.Set{
-			ControllerService: true, Topology: true, CreateDelete: true, PublishUnpublish: true, SingleNodeMultiWriter: true,
+			ControllerService: true, Topology: true, CreateDelete: true, PublishUnpublish: true, SingleNodeMultiWriter: true, GetCapacity: true,
 		}}},
 		// It is not asked what a service can do that it doesn't have.
 		"no controller service": {

@@ -89,8 +89,11 @@ type NodeObserver interface {
 }
 
 // FeedNodes tells the observer of nodes and of the driver's registrations,
-// beginning with what there is now.
+// beginning with what there is now. There are none in node deployment.
 func (i *Informers) FeedNodes(observer NodeObserver, driver string) error {
+	if i.Nodes == nil {
+		return nil
+	}
 	err := i.Handle(i.Nodes, "nodes with capacity", onEach(func(node *metav1.PartialObjectMetadata) {
 		observer.SetNode(node.Name, node.Labels)
 	}, func(node *metav1.PartialObjectMetadata) {

@@ -33,7 +33,7 @@ type Informers struct {
 	// MODIFY_VOLUME, and where the API server does not have them.
 	Modifications cache.SharedIndexInformer
 	// Nodes (metadata only) and Registrations (CSINodes) are nil for a driver
-	// without topology whose capacity is not published.
+	// without topology whose capacity is not published, and in node deployment.
 	Nodes         cache.SharedIndexInformer
 	Registrations cache.SharedIndexInformer
 	// Capacities are CSIStorageCapacity objects; nil where they are not published.
@@ -71,6 +71,14 @@ type Driver struct {
 	Capacity *CapacityScope
 	// Sources says which data sources are needed.
 	Sources SourceScope
+	// Home is the own node in node deployment, where nodes and registrations are not
+	// needed; nil outside of it.
+	Home *topology.Home
+}
+
+// places tells whether nodes and registrations are needed.
+func (d Driver) places() bool {
+	return d.Home == nil && (d.Topology && d.Capabilities.Topology || d.Capacity != nil)
 }
 
 // noResync: the handlers see each change once. What must be looked at again
@@ -94,6 +102,10 @@ func NewInformers(clients *Clients, driver Driver) (*Informers, error) {
 		i.Claims:  trimClaim(driver.Name),
 		i.Volumes: trimVolume(driver.Name, driver.InTree),
 	}
+	if driver.Home != nil {
+		transforms[i.Claims] = both(transforms[i.Claims], trimClaimsOf(driver.Home))
+		transforms[i.Volumes] = both(transforms[i.Volumes], trimVolumesOf(driver.Home))
+	}
 	if driver.Classes {
 		i.Classes = core.Storage().V1().StorageClasses().Informer()
 		transforms[i.Classes] = trimClass
@@ -113,7 +125,7 @@ func NewInformers(clients *Clients, driver Driver) (*Informers, error) {
 		i.Capacities = driver.Capacity.capacities(core)
 		transforms[i.Capacities] = trimCapacity
 	}
-	if driver.Topology && driver.Capabilities.Topology || driver.Capacity != nil {
+	if driver.places() {
 		i.Nodes = meta.ForResource(schema.GroupVersionResource{Version: "v1", Resource: "nodes"}).Informer()
 		i.Registrations = core.Storage().V1().CSINodes().Informer()
 		transforms[i.Nodes] = trimNode

@@ -116,6 +116,7 @@ func TestInformersAreThoseThatAreNeeded(t *testing.T) {
 		"topology not to use":     {without(func(d *Driver) { d.Topology = false }), []string{"Attachments", "Classes", "Modifications"}},
 		"classes not needed":      {without(func(d *Driver) { d.Classes = false }), []string{"Attachments", "Modifications", "Nodes", "Registrations"}},
 		"modification not to use": {without(func(d *Driver) { d.Modifications = false }), []string{"Attachments", "Classes", "Nodes", "Registrations"}},
+		"node deployment":         {without(func(d *Driver) { d.Home, d.Capacity = homeNode(), withCapacity().Capacity }), []string{"Attachments", "Capacities", "Classes", "Modifications"}},
 		"nothing":                 {Driver{Name: driverName}, nil},
 	}
 	for name, c := range cases {
@@ -125,6 +126,7 @@ func TestInformersAreThoseThatAreNeeded(t *testing.T) {
 			for kind, informer := range map[string]cache.SharedIndexInformer{
 				"Claims": i.Claims, "Volumes": i.Volumes, "Classes": i.Classes, "Attachments": i.Attachments,
 				"Modifications": i.Modifications, "Nodes": i.Nodes, "Registrations": i.Registrations,
+				"Capacities": i.Capacities,
 			} {
 				if informer != nil {
 					got = append(got, kind)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"strings"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -13,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/names"
@@ -23,21 +25,46 @@ import (
 type Segments struct {
 	client    kubernetes.Interface
 	namespace string
-	driver    string
+	labels    labels.Set
+	// selector selects those that are read.
+	selector string
 }
 
-// NewSegments returns the port.
-func NewSegments(client kubernetes.Interface, namespace, driver string) *Segments {
-	return &Segments{client: client, namespace: namespace, driver: driver}
+// NewSegments returns the port for the segments of a driver that works for all
+// nodes, or, in node deployment, of the driver of one node.
+func NewSegments(client kubernetes.Interface, namespace, driver, node string) *Segments {
+	s := &Segments{client: client, namespace: namespace, labels: labels.Set{names.JournalLabel: driver}}
+	if node == "" {
+		s.selector = s.labels.String() + ",!" + names.JournalNodeLabel
+		return s
+	}
+	s.labels[names.JournalNodeLabel] = nodeLabel(node)
+	s.selector = s.labels.String()
+	return s
 }
 
-func (s *Segments) labels() labels.Set { return labels.Set{names.JournalLabel: s.driver} }
+// NewAllSegments returns the port for the segments of all nodes, to read only.
+func NewAllSegments(client kubernetes.Interface, namespace, driver string) *Segments {
+	mine := labels.Set{names.JournalLabel: driver}
+	return &Segments{client: client, namespace: namespace, labels: mine, selector: mine.String()}
+}
+
+// nodeLabel returns a label's value that stands for a node. Names of nodes may be
+// too long for one.
+func nodeLabel(node string) string {
+	if len(node) <= validation.LabelValueMaxLength {
+		return node
+	}
+	hash := fnv.New64a()
+	_, _ = hash.Write([]byte(node)) // never fails
+	return fmt.Sprintf("node-%016x", hash.Sum64())
+}
 
 // Create stores a segment. The name is that of one segment only, so that one
 // that exists already is this one: an earlier try of the same request has made it.
 func (s *Segments) Create(ctx context.Context, name string, content map[string][]byte) error {
 	_, err := s.client.CoreV1().ConfigMaps(s.namespace).Create(ctx, &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: s.namespace, Labels: s.labels()},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: s.namespace, Labels: s.labels},
 		BinaryData: content,
 	}, metav1.CreateOptions{})
 	if err != nil && !apierrors.IsAlreadyExists(err) {
@@ -76,7 +103,7 @@ func (s *Segments) Delete(ctx context.Context, name string) error {
 // List returns the content of all segments of the driver, by name.
 func (s *Segments) List(ctx context.Context) (map[string]map[string][]byte, error) {
 	all := map[string]map[string][]byte{}
-	options := metav1.ListOptions{LabelSelector: s.labels().String(), Limit: 50}
+	options := metav1.ListOptions{LabelSelector: s.selector, Limit: 50}
 	for {
 		page, err := s.client.CoreV1().ConfigMaps(s.namespace).List(ctx, options)
 		if err != nil {

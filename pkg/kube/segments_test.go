@@ -23,7 +23,7 @@ func TestSegments(t *testing.T) {
 	others := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "other", Namespace: "ns", Labels: map[string]string{names.JournalLabel: "other.example"}}}
 	elsewhere := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "one", Namespace: "elsewhere", Labels: map[string]string{names.JournalLabel: "driver.example"}}}
 	client := fake.NewClientset(others, elsewhere)
-	s := NewSegments(client, "ns", "driver.example")
+	s := NewSegments(client, "ns", "driver.example", "")
 	have := func(want map[string]map[string][]byte) {
 		t.Helper()
 		got, err := s.List(t.Context())
@@ -54,7 +54,7 @@ func TestSegmentsErrorsNameTheConfigMap(t *testing.T) {
 	client := fake.NewClientset()
 	down := errors.New("no leader")
 	failing(client, "*", "configmaps", down)
-	s := NewSegments(client, "ns", "driver.example")
+	s := NewSegments(client, "ns", "driver.example", "")
 	_, list := s.List(t.Context())
 	for name, err := range map[string]error{
 		"storing ConfigMap ns/one":            s.Create(t.Context(), "one", nil),
@@ -72,7 +72,7 @@ func TestSegmentsArePaged(t *testing.T) {
 	client := fake.NewClientset()
 	client.PrependReactor("list", "configmaps", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		options := action.(clienttesting.ListActionImpl).ListOptions
-		if options.Limit == 0 || options.LabelSelector != "csi-provisioner/journal=driver.example" {
+		if options.Limit == 0 || options.LabelSelector != "csi-provisioner/journal=driver.example,!csi-provisioner/journal-node" {
 			t.Errorf("the options are %+v", options)
 		}
 		page := &corev1.ConfigMapList{Items: []corev1.ConfigMap{{ObjectMeta: metav1.ObjectMeta{Name: "page-" + options.Continue, Labels: map[string]string{names.JournalLabel: "driver.example"}}}}}
@@ -81,7 +81,7 @@ func TestSegmentsArePaged(t *testing.T) {
 		}
 		return true, page, nil
 	})
-	got, err := NewSegments(client, "ns", "driver.example").List(t.Context())
+	got, err := NewSegments(client, "ns", "driver.example", "").List(t.Context())
 	if found := slices.Sorted(maps.Keys(got)); err != nil || !slices.Equal(found, []string{"page-", "page-2"}) {
 		t.Errorf("List: %q, %v", found, err)
 	}
@@ -105,7 +105,7 @@ func TestSegmentsAccess(t *testing.T) {
 				review.Status.Allowed = about.Namespace == "ns" && about.Resource == "configmaps" && !slices.Contains(c.denied, about.Verb)
 				return true, review, c.err
 			})
-			err := NewSegments(client, "ns", "driver.example").Access(t.Context())
+			err := NewSegments(client, "ns", "driver.example", "").Access(t.Context())
 			if (err == nil) != (c.want == nil) || errors.Is(err, ErrNoAccess) != (c.denied != nil) {
 				t.Errorf("Access: %v", err)
 			}
@@ -115,5 +115,29 @@ func TestSegmentsAccess(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestSegmentsOfNodes: each node has its own, and so has who works for all of them;
+// the audit reads all.
+func TestSegmentsOfNodes(t *testing.T) {
+	long := strings.Repeat("n", 80)
+	client := fake.NewClientset()
+	stores := map[string]*Segments{}
+	for _, node := range []string{"", "n1", "n2", long, long + "2"} {
+		stores[node] = NewSegments(client, "ns", "driver.example", node)
+		if err := stores[node].Create(t.Context(), "of-"+node, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for node, store := range stores {
+		got, err := store.List(t.Context())
+		if diff := cmp.Diff([]string{"of-" + node}, slices.Collect(maps.Keys(got))); err != nil || diff != "" {
+			t.Errorf("node %q: List: %v (-want +got):\n%s", node, err, diff)
+		}
+	}
+	got, err := NewAllSegments(client, "ns", "driver.example").List(t.Context())
+	if err != nil || len(got) != len(stores) {
+		t.Errorf("all: List: %v, %v", got, err)
 	}
 }

@@ -153,6 +153,9 @@ const (
 	JournalPrefix = "csi-provisioner-journal-"
 	// JournalLabel is their label; its value is the driver's name.
 	JournalLabel = "csi-provisioner/journal"
+	// JournalNodeLabel is a second label in node deployment; its value stands for
+	// the node.
+	JournalNodeLabel = "csi-provisioner/journal-node"
 
 	// ReasonJournalUnavailable, Warning, on the sidecar's own pod: volumes can't
 	// be recorded before they are created. Mend: grant the rights for ConfigMaps of

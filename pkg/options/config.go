@@ -19,6 +19,7 @@ type Config struct {
 	Journal        Journal
 	Capacity       Capacity
 	Protection     Protection
+	Node           NodeDeployment
 	Resizer        Resizer
 	Work           Work
 	LeaderElection LeaderElection

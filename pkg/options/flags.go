@@ -42,6 +42,7 @@ func flagSet(c *Config, r *raw) *pflag.FlagSet {
 	addJournal(fs, c)
 	addCapacity(fs, c, &r.capacity)
 	addProtection(fs, c, r)
+	addNode(fs, c)
 	addWork(fs, c, r)
 	addResizer(fs, c, r)
 	addLeaderElection(fs, c, r)

@@ -32,6 +32,7 @@ func Parse(args []string, environment func(string) string, output io.Writer) (Co
 	if fs.NArg() > 0 {
 		return Config{}, fmt.Errorf("unexpected argument %q: flags are written as --name=value", fs.Arg(0))
 	}
+	settleNode(&c, &r, environment, fs.Changed("controllers"))
 	if err := settle(&c, r, environment); err != nil {
 		return Config{}, err
 	}
@@ -117,6 +118,7 @@ func validate(c Config) error {
 	errs = append(errs, validateResizer(c.Resizer)...)
 	errs = append(errs, validateCapacity(c)...)
 	errs = append(errs, validateProtection(c.Protection)...)
+	errs = append(errs, validateNode(c)...)
 	if c.Kube.QPS < 0 {
 		wrong("kube-api-qps", c.Kube.QPS, "must not be negative; 0 is no limit")
 	}

@@ -33,6 +33,7 @@ func TestDefaultConfig(t *testing.T) {
 		Journal:     Journal{Mode: "auto"},
 		Protection:  Protection{Threads: 1, Sweep: 5 * time.Minute},
 		Capacity:    Capacity{PollInterval: time.Minute, OwnerLevel: 1, Threads: 1, Burst: 5},
+		Node:        NodeDeployment{Immediate: true, BaseDelay: 20 * time.Second, MaxDelay: time.Minute},
 		Resizer: Resizer{
 			Threads: 10, Timeout: 10 * time.Second, ExpandTimeout: 10 * time.Second, ModifyTimeout: 10 * time.Second, RetryStart: time.Second, RetryMax: 5 * time.Minute,
 			Resync: 10 * time.Minute, HandleInUse: true,
@@ -59,6 +60,7 @@ func TestEveryFlagIsUsed(t *testing.T) {
 		"--leader-election-renew-deadline=20s", "--leader-election-retry-period=10s",
 		"--provisioning-journal=required",
 		"--capacity-for-immediate-binding", "--capacity-poll-interval=7s", "--capacity-ownerref-level=2", "--capacity-threads=5",
+		"--node-deployment-immediate-binding=false", "--node-deployment-base-delay=2s", "--node-deployment-max-delay=3s",
 		"--kube-api-capacity-qps=2.5", "--kube-api-capacity-burst=6",
 		"--http-endpoint=:1", "--metrics-path=/m", "--enable-pprof", "--feature-gates=Topology=false",
 		"--controllers=resizer", "--workers=4", "--resizer-timeout=12s", "--resize-timeout=13s", "--modify-timeout=14s", "--resizer-retry-interval-start=4s",
@@ -77,6 +79,7 @@ func TestEveryFlagIsUsed(t *testing.T) {
 		Journal:    Journal{Mode: "required"},
 		Capacity:   Capacity{Immediate: true, PollInterval: 7 * time.Second, OwnerLevel: 2, Threads: 5, QPS: 2.5, Burst: 6},
 		Protection: Protection{Threads: 4, Sweep: 9 * time.Second},
+		Node:       NodeDeployment{BaseDelay: 2 * time.Second, MaxDelay: 3 * time.Second},
 		Resizer: Resizer{
 			Threads: 4, Timeout: 12 * time.Second, ExpandTimeout: 13 * time.Second, ModifyTimeout: 14 * time.Second, RetryStart: 4 * time.Second, RetryMax: 5 * time.Second, Resync: 6 * time.Second,
 			ExtraModifyMetadata: true, BackfillSecrets: true,

@@ -39,7 +39,7 @@ func (p *process) findCapacity(ctx context.Context, config *rest.Config, conn gr
 			Topology:  info.Capabilities.Topology,
 			Immediate: z.Immediate,
 			Namespace: z.Namespace,
-			ManagedBy: plan.ManagedBy(""),
+			ManagedBy: plan.ManagedBy(p.nodeName()),
 		},
 	}
 	var err error
@@ -78,7 +78,7 @@ func (p *process) newPublisher(stop <-chan struct{}) (*publisher, error) {
 	c, err := capacity.New(capacity.Deps{
 		Classes:  p.informers.ClassLister(),
 		Objects:  p.informers,
-		Segments: plan.NewSegments(),
+		Segments: p.segmentsOfPlaces(),
 		Driver:   csi.LimitCapacity(csi.TimeoutCapacity(p.capacity.driver, p.config.CSI.Timeout), z.Threads, stop),
 		Store:    kube.NewCapacities(p.capacity.client),
 		Events:   p.events,
@@ -93,6 +93,14 @@ func (p *process) newPublisher(stop <-chan struct{}) (*publisher, error) {
 	}
 	p.metrics.WatchCapacities(func() metrics.Capacities { return metrics.Capacities(c.Counts()) })
 	return &publisher{c}, nil
+}
+
+// segmentsOfPlaces are those of the nodes, or that of the own one.
+func (p *process) segmentsOfPlaces() *plan.Segments {
+	if p.node == nil {
+		return plan.NewSegments()
+	}
+	return plan.FixedSegments(p.node.home.Place)
 }
 
 // subscribe: see [part].

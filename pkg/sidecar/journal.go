@@ -43,7 +43,7 @@ func (p *process) newJournal() *journal.Journal {
 }
 
 func (p *process) segments() *kube.Segments {
-	return kube.NewSegments(p.clients.Core, p.namespace(), p.session.Info().Name)
+	return kube.NewSegments(p.clients.Core, p.namespace(), p.session.Info().Name, p.nodeName())
 }
 
 // requireJournal returns an error if the journal must be there and can't be: a

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -111,12 +112,15 @@ func TestLock(t *testing.T) {
 
 func TestNewIdentity(t *testing.T) {
 	at := time.UnixMilli(1_700_000_000_123)
-	first := newIdentity(at, "driver.example")
+	first := newIdentity(at, "driver.example", "")
 	if len(first) < len("1700000000123-0-driver.example") || first[:14] != "1700000000123-" || first[len(first)-15:] != "-driver.example" {
 		t.Errorf("the identity is %q", first)
 	}
+	if onNode := newIdentity(at, "driver.example", "n1"); !strings.HasSuffix(onNode, "-driver.example-n1") {
+		t.Errorf("on node n1 the identity is %q", onNode)
+	}
 	for range 100 {
-		if newIdentity(at, "driver.example") != first {
+		if newIdentity(at, "driver.example", "") != first {
 			return
 		}
 	}

@@ -39,6 +39,7 @@ func (p *process) newProvisioner(s shared, stop <-chan struct{}) (*provisioner, 
 		Attributes: p.informers.ModificationLister(),
 		Places:     p.places,
 		Driver:     driver,
+		Capacity:   p.room(stop),
 		Secrets:    s.secrets,
 		Store:      s.volumes,
 		ClaimStore: s.claims,
@@ -69,6 +70,7 @@ func (p *process) newProvisioner(s shared, stop <-chan struct{}) (*provisioner, 
 	}, deletion.Config{
 		Driver:        p.session.Info().Name,
 		Capabilities:  p.session.Info().Capabilities,
+		Home:          p.home(),
 		AttachedRetry: p.config.Work.RetryMax,
 	})
 	var errClaims, errVolumes error
@@ -84,7 +86,7 @@ func (p *process) provisionConfig() provision.Config {
 		Driver: plan.Driver{
 			Name:         info.Name,
 			InTreePlugin: p.inTree.Plugin(),
-			Identity:     newIdentity(p.clock.Now(), info.Name),
+			Identity:     newIdentity(p.clock.Now(), info.Name, p.nodeName()),
 			Capabilities: info.Capabilities,
 		},
 		Options: plan.Options{
@@ -101,6 +103,8 @@ func (p *process) provisionConfig() provision.Config {
 			PreventModeConversion:     v.PreventModeConversion,
 		},
 		InfeasibleRetry: p.config.Work.RetryMax,
+		Node:            p.ownNode(),
+		Contest:         p.contest(),
 	}
 }
 

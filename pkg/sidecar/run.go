@@ -37,6 +37,8 @@ type process struct {
 	attributes bool
 	// capacity is nil where capacities are not published.
 	capacity *capacitySource
+	// node is nil where this process works for all nodes.
+	node *nodeDeployment
 }
 
 // Run works until the context ends, then finishes what is under way, gives the
@@ -117,6 +119,9 @@ func (p *process) connect(ctx, background context.Context, version string) error
 	}
 	p.health.require("driver", p.session.Ready)
 	p.driver = csi.NewDriver(p.fence.driver(failpointsAtDriver(conn)))
+	if err := p.findNode(ctx, conn); err != nil {
+		return err
+	}
 	if p.capacity, err = p.findCapacity(ctx, restConfig, conn); err != nil {
 		return err
 	}
@@ -161,6 +166,7 @@ func (p *process) watch(ctx, background context.Context) error {
 		Modifications: p.attributes,
 		Capacity:      p.capacity.scope(),
 		Sources:       sources,
+		Home:          p.home(),
 	})
 	if err != nil {
 		return err
@@ -180,7 +186,12 @@ func (p *process) hasAttributes() (bool, error) {
 }
 
 // newIdentity names this process in the volumes that it makes, as
-// external-provisioner does: the time, a random number, the driver.
-func newIdentity(now time.Time, driver string) string {
-	return fmt.Sprintf("%d-%d-%s", now.UnixMilli(), rand.IntN(10000), driver)
+// external-provisioner does: the time, a random number, the driver, and in node
+// deployment the node.
+func newIdentity(now time.Time, driver, node string) string {
+	identity := fmt.Sprintf("%d-%d-%s", now.UnixMilli(), rand.IntN(10000), driver)
+	if node != "" {
+		identity += "-" + node
+	}
+	return identity
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/metrics"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/capability"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/deletion"
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/topology"
 	"github.com/csi-provisioner/csi-provisioner/pkg/secrets"
 )
 
@@ -86,6 +87,8 @@ type EventSender interface {
 type Config struct {
 	Driver       string
 	Capabilities capability.Set
+	// Home is the own node in node deployment; nil outside of it.
+	Home *topology.Home
 	// AttachedRetry is the time until an attached volume is looked at again
 	// without having been told that it is detached.
 	AttachedRetry time.Duration
@@ -176,6 +179,7 @@ func (c *Controller) gather(ctx context.Context, volume *corev1.PersistentVolume
 		AttachedTo:   nodes,
 		Driver:       c.config.Driver,
 		Capabilities: c.config.Capabilities,
+		Home:         c.config.Home,
 	}, nil
 }
 

@@ -12,10 +12,12 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/deletion"
 )
 
-// Wants tells whether a volume must be looked at: every volume of the driver,
-// as what matters (phase, policy, finalizers) is for the planner to say.
+// Wants tells whether a volume must be looked at: every volume of the driver, in
+// node deployment every one of the own node, as what matters (phase, policy,
+// finalizers) is for the planner to say.
 func (c *Controller) Wants(volume *corev1.PersistentVolume) bool {
-	return c.deps.InTree.PluginOf(volume) != "" || deletion.Concerns(volume, c.config.Driver, "")
+	ours := c.deps.InTree.PluginOf(volume) != "" || deletion.Concerns(volume, c.config.Driver, "")
+	return ours && c.config.Home.Reaches(volume.Spec.NodeAffinity)
 }
 
 // failed reports an error on the volume; it is retried after a back-off, or when the

@@ -259,6 +259,10 @@ func (c *Controller) reschedule(ctx context.Context, claim *corev1.PersistentVol
 	if err := c.deps.ClaimStore.Reschedule(ctx, claim); err != nil {
 		return c.failed(claim, errors.Join(why, err))
 	}
+	if c.config.Node != nil {
+		// The others first: they may have what this node lacks.
+		c.turns.pass(claim.UID)
+	}
 	c.report(claim, fmt.Errorf("%w: another node is asked for", why))
 	return controller.Result{}, nil
 }

@@ -39,9 +39,11 @@ type Deps struct {
 	Attributes storagelisters.VolumeAttributesClassLister
 	Places     Places
 
-	Driver  csi.Volumes
-	Secrets SecretReader
-	Store   VolumeStore
+	Driver csi.Volumes
+	// Capacity is needed in node deployment only.
+	Capacity csi.Capacity
+	Secrets  SecretReader
+	Store    VolumeStore
 	// ClaimStore reads and changes claims at the API server.
 	ClaimStore ClaimStore
 	Journal    Journal
@@ -81,9 +83,10 @@ type VolumeStore interface {
 	Store(ctx context.Context, volume *corev1.PersistentVolume) error
 }
 
-// ClaimStore reads claims, and takes the selected node from them; see
+// ClaimStore reads claims, and gives them a selected node or takes it from them; see
 // [kube.Claims].
 type ClaimStore interface {
+	Select(ctx context.Context, claim *corev1.PersistentVolumeClaim, node string) error
 	Get(ctx context.Context, namespace, name string) (*corev1.PersistentVolumeClaim, error)
 	Reschedule(ctx context.Context, claim *corev1.PersistentVolumeClaim) error
 }
@@ -108,6 +111,10 @@ type Config struct {
 	// InfeasibleRetry is the time until a request that the driver calls invalid
 	// is tried again.
 	InfeasibleRetry time.Duration
+	// Node is the own one in node deployment, and Contest how claims are competed
+	// for; nil outside of it.
+	Node    *provision.Node
+	Contest Contest
 }
 
 // Controller makes volumes. It implements controller.Reconciler[Key].
@@ -116,13 +123,14 @@ type Controller struct {
 	config   Config
 	attempts *attempts
 	uses     *uses
+	turns    *turns
 	// started is when this process took over.
 	started time.Time
 }
 
 // New returns a controller; it starts nothing.
 func New(deps Deps, config Config) *Controller {
-	return &Controller{deps: deps, config: config, attempts: newAttempts(), uses: newUses(), started: deps.Clock.Now()}
+	return &Controller{deps: deps, config: config, attempts: newAttempts(), uses: newUses(), turns: newTurns(config.Contest), started: deps.Clock.Now()}
 }
 
 // Reconcile brings the claim one step nearer to its volume, or undoes what was
@@ -143,6 +151,9 @@ func (c *Controller) Reconcile(ctx context.Context, key Key) (controller.Result,
 		c.attempts.forget(key.UID)
 		c.release(key.UID)
 	}
+	if claim == nil || claim.Spec.VolumeName != "" || c.config.Node.OtherNode(claim) {
+		c.turns.forget(key.UID)
+	}
 	return result, err
 }
 
@@ -155,7 +166,7 @@ func (c *Controller) advance(ctx context.Context, uid types.UID, claim *corev1.P
 		}
 	}
 	switch {
-	case current != nil && abandoned(claim, current):
+	case current != nil && (abandoned(claim, current) || c.config.Node.OtherNode(claim)):
 		return c.abandon(ctx, current)
 	case claim == nil:
 		return controller.Result{}, nil
@@ -190,6 +201,10 @@ func (c *Controller) decide(ctx context.Context, claim *corev1.PersistentVolumeC
 	}
 	switch decision.Verdict {
 	case provision.Skip, provision.Act:
+	case provision.Await:
+		return controller.Result{WaitFor: c.dependencies(claim)}, nil
+	case provision.Compete:
+		return c.compete(ctx, claim, decision.Room)
 	case provision.Leave:
 		c.announce(claim, decision.Message)
 	case provision.Reject:

@@ -75,6 +75,10 @@ type world struct {
 	liveReads     int
 	rescheduled   []string
 	rescheduleErr error
+	// selected are the nodes that were selected for the claim; selectErrs tell how
+	// the next tries end.
+	selected   []string
+	selectErrs []error
 }
 
 func newWorld(t *testing.T) *world {
@@ -495,6 +499,17 @@ func (j *fakeJournal) End(uid types.UID) { delete(j.open, uid) }
 func (w *world) Reschedule(_ context.Context, claim *corev1.PersistentVolumeClaim) error {
 	w.rescheduled = append(w.rescheduled, claim.Annotations[names.SelectedNode])
 	return w.rescheduleErr
+}
+
+// Select implements ClaimStore.
+func (w *world) Select(_ context.Context, claim *corev1.PersistentVolumeClaim, node string) error {
+	w.selected = append(w.selected, node+" at "+claim.ResourceVersion)
+	if len(w.selectErrs) == 0 {
+		return nil
+	}
+	err := w.selectErrs[0]
+	w.selectErrs = w.selectErrs[1:]
+	return err
 }
 
 // places are the nodes n1, n2 in zones of these names; all others are unknown.

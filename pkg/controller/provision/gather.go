@@ -15,7 +15,7 @@ import (
 // gather collects what the planner needs to know. Everything comes from caches, but
 // for data sources.
 func (c *Controller) gather(ctx context.Context, claim *corev1.PersistentVolumeClaim) (provision.Input, error) {
-	input := provision.Input{Claim: claim, Driver: c.config.Driver, Options: c.config.Options}
+	input := provision.Input{Claim: claim, Driver: c.config.Driver, Options: c.config.Options, Node: c.config.Node}
 	var err error
 	if input.Class, err = c.class(provision.ClassName(claim)); err != nil {
 		return provision.Input{}, err
@@ -33,7 +33,7 @@ func (c *Controller) gather(ctx context.Context, claim *corev1.PersistentVolumeC
 		return provision.Input{}, err
 	}
 	if input.UsesTopology() {
-		input.Facts = c.deps.Places.Facts(provision.SelectedNode(claim))
+		input.Facts = c.deps.Places.Facts(input.Where())
 	}
 	input.Source = c.gatherSource(ctx, input)
 	return input, nil

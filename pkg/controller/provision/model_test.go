@@ -281,6 +281,9 @@ func (m modelClaims) Get(_ context.Context, namespace, name string) (*corev1.Per
 // Reschedule implements ClaimStore.
 func (m modelClaims) Reschedule(context.Context, *corev1.PersistentVolumeClaim) error { return nil }
 
+// Select implements ClaimStore.
+func (m modelClaims) Select(context.Context, *corev1.PersistentVolumeClaim, string) error { return nil }
+
 // Normal implements EventSender.
 func (m *model) Normal(_ runtime.Object, reason, message string) { m.send(reason, message) }
 

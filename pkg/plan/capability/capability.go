@@ -18,7 +18,8 @@ type Set struct {
 
 	// These are controller capabilities (CSI spec, ControllerGetCapabilities):
 	// CREATE_DELETE_VOLUME, PUBLISH_UNPUBLISH_VOLUME, SINGLE_NODE_MULTI_WRITER,
-	// EXPAND_VOLUME, MODIFY_VOLUME, CREATE_DELETE_SNAPSHOT and CLONE_VOLUME.
+	// EXPAND_VOLUME, MODIFY_VOLUME, CREATE_DELETE_SNAPSHOT, CLONE_VOLUME and
+	// GET_CAPACITY.
 	CreateDelete          bool
 	PublishUnpublish      bool
 	SingleNodeMultiWriter bool
@@ -26,6 +27,7 @@ type Set struct {
 	Modify                bool
 	Snapshot              bool
 	Clone                 bool
+	GetCapacity           bool
 
 	// NodeExpand is the node capability EXPAND_VOLUME (CSI spec,
 	// NodeGetCapabilities).
@@ -64,6 +66,8 @@ func (s Set) FromController(capabilities []*csipb.ControllerServiceCapability) S
 			s.Snapshot = true
 		case csipb.ControllerServiceCapability_RPC_CLONE_VOLUME:
 			s.Clone = true
+		case csipb.ControllerServiceCapability_RPC_GET_CAPACITY:
+			s.GetCapacity = true
 		default: // not asked about
 		}
 	}

@@ -40,6 +40,7 @@ func TestFrom(t *testing.T) {
 		expand        = csipb.ControllerServiceCapability_RPC_EXPAND_VOLUME
 		modify        = csipb.ControllerServiceCapability_RPC_MODIFY_VOLUME
 		snapshot      = csipb.ControllerServiceCapability_RPC_CREATE_DELETE_SNAPSHOT
+		getCapacity   = csipb.ControllerServiceCapability_RPC_GET_CAPACITY
 		clone         = csipb.ControllerServiceCapability_RPC_CLONE_VOLUME
 		getVolume     = csipb.ControllerServiceCapability_RPC_GET_VOLUME
 	)
@@ -57,6 +58,7 @@ func TestFrom(t *testing.T) {
 		"multi-writer": {nil, rpc(multiWriter), capability.Set{SingleNodeMultiWriter: true}},
 		"expand":       {nil, rpc(expand), capability.Set{ControllerExpand: true}},
 		"modify":       {nil, rpc(modify), capability.Set{Modify: true}},
+		"capacity":     {nil, rpc(getCapacity), capability.Set{GetCapacity: true}},
 		"snapshot":     {nil, rpc(snapshot), capability.Set{Snapshot: true}},
 		"clone":        {nil, rpc(clone), capability.Set{Clone: true}},
 		"others":       {plugin(groups, 999), rpc(getVolume, 999), capability.Set{}},
@@ -66,10 +68,10 @@ func TestFrom(t *testing.T) {
 			}}}, nil, capability.Set{},
 		},
 		"all": {
-			plugin(accessibility, groups, service), rpc(multiWriter, expand, publish, modify, clone, snapshot, createDelete, createDelete),
+			plugin(accessibility, groups, service), rpc(multiWriter, expand, publish, modify, clone, snapshot, getCapacity, createDelete, createDelete),
 			capability.Set{
 				ControllerService: true, Topology: true, CreateDelete: true, PublishUnpublish: true, SingleNodeMultiWriter: true,
-				ControllerExpand: true, Modify: true, Snapshot: true, Clone: true,
+				ControllerExpand: true, Modify: true, Snapshot: true, Clone: true, GetCapacity: true,
 			},
 		},
 	} {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/names"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/capability"
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/topology"
 	"github.com/csi-provisioner/csi-provisioner/pkg/secrets"
 )
 
@@ -28,6 +29,8 @@ type Input struct {
 	AttachedTo   []string
 	Driver       string
 	Capabilities capability.Set
+	// Home is the own node in node deployment; nil outside of it.
+	Home *topology.Home
 }
 
 // Verdict is what to do about a volume.
@@ -62,7 +65,7 @@ type Decision struct {
 
 // Decide says what to do about a volume.
 func Decide(in Input) Decision {
-	if !Concerns(in.Volume, in.Driver, in.Plugin) {
+	if !Concerns(in.Volume, in.Driver, in.Plugin) || !in.Home.Reaches(in.Volume.Spec.NodeAffinity) {
 		return Decision{Verdict: Skip}
 	}
 	if verdict := finalizer(in.Volume); verdict != Skip {

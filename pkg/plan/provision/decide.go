@@ -26,6 +26,12 @@ const (
 	Reschedule
 	// Act: the decision's Plan is to be carried out.
 	Act
+	// Await: there is nothing to do until the claim or its class changes, and
+	// nobody need be told: another node's process may do what is to be done.
+	Await
+	// Compete: the claim belongs to no node yet. This one may take it after a while,
+	// if the driver has the decision's Room.
+	Compete
 )
 
 // Decision is the answer to an [Input].
@@ -34,6 +40,7 @@ type Decision struct {
 	Message string
 	Err     error
 	Plan    *Plan
+	Room    Room
 }
 
 func reject(err error) Decision { return Decision{Verdict: Reject, Err: err} }
@@ -68,14 +75,20 @@ func Decide(in Input) Decision {
 
 // decideClaim decides what depends on nothing but the claim and its class.
 func decideClaim(in Input) (decision Decision, decided bool) {
-	if !concerns(in) {
+	if !concerns(in) || in.Node.OtherNode(in.Claim) {
 		return Decision{Verdict: Skip}, true
+	}
+	if in.Class == nil && in.nobodys() {
+		return Decision{Verdict: Await}, true
 	}
 	if in.Class == nil {
 		return reject(fmt.Errorf("StorageClass %.253q does not exist: create it, or create the claim with another spec.storageClassName", ClassName(in.Claim))), true
 	}
 	if !in.Driver.Serves(in.Class) || waitsForConsumer(in) {
 		return Decision{Verdict: Skip}, true
+	}
+	if in.nobodys() {
+		return compete(in), true
 	}
 	if in.ClassErr != nil {
 		return reject(in.ClassErr), true

@@ -113,6 +113,7 @@ func checkShape(t testing.TB, d provision.Decision) {
 		"Message": {d.Message != "", d.Verdict == provision.Leave},
 		"Err":     {d.Err != nil, d.Verdict == provision.Reject || d.Verdict == provision.Reschedule},
 		"Plan":    {d.Plan != nil, d.Verdict == provision.Act},
+		"Room":    {d.Room.Request != nil, d.Room.Bytes > 0 && d.Verdict == provision.Compete},
 	} {
 		if test.has != test.want {
 			t.Errorf("a decision to %s has a %s: %t, want %t", verdicts()[d.Verdict], field, test.has, test.want)

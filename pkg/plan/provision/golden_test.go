@@ -83,6 +83,7 @@ func verdicts() map[provision.Verdict]string {
 	return map[provision.Verdict]string{
 		provision.Skip: "Skip", provision.Leave: "Leave", provision.Reject: "Reject",
 		provision.Reschedule: "Reschedule", provision.Act: "Act",
+		provision.Await: "Await", provision.Compete: "Compete",
 	}
 }
 

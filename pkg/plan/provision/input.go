@@ -74,10 +74,22 @@ type Input struct {
 	Taken   error
 	Driver  Driver
 	Options Options
-	// Facts are those about the claim's selected node (see [SelectedNode]).
+	// Node is the one for which this process works; nil outside of node deployment.
+	Node *Node
+	// Facts are those about the node of [Input.Where].
 	Facts topology.Facts
 	// Source is what is known of the data source, if [WantsSource] asks for one.
 	Source Source
+}
+
+// Where returns the node as seen from which the topology is needed: the claim's
+// selected node (see [SelectedNode]), in node deployment the own one; empty for the
+// whole cluster.
+func (in Input) Where() string {
+	if in.nobodys() {
+		return in.Node.Name
+	}
+	return SelectedNode(in.Claim)
 }
 
 // UsesTopology tells whether volumes are made with topology requirements.

@@ -64,7 +64,7 @@ func newPlan(in Input) (*Plan, error) {
 		Volume:       newVolume(in, request, fsType, refs),
 		Source:       from,
 		UsesTopology: in.UsesTopology(),
-		Reschedule:   in.UsesTopology() && SelectedNode(in.Claim) != "",
+		Reschedule:   (in.UsesTopology() || in.Node != nil) && SelectedNode(in.Claim) != "",
 	}, nil
 }
 

@@ -30,22 +30,33 @@ func (s *Stage) StartSidecar(ctx context.Context, name string, driver *Driver, f
 // StartSidecarAs does the same with the program at another path, and so by
 // another name.
 func (s *Stage) StartSidecarAs(ctx context.Context, program, name string, driver *Driver, flags ...string) (*Sidecar, error) {
+	return s.startSidecar(ctx, sidecarRun{program: program, name: name, kubeconfig: s.kubeconfig}, driver, flags)
+}
+
+// sidecarRun is one run of the sidecar's program.
+type sidecarRun struct {
+	program, name, kubeconfig string
+	// environment are variables beside those that each sidecar has.
+	environment []string
+}
+
+func (s *Stage) startSidecar(ctx context.Context, run sidecarRun, driver *Driver, flags []string) (*Sidecar, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	arguments := append([]string{
-		"--kubeconfig=" + s.kubeconfig,
+		"--kubeconfig=" + run.kubeconfig,
 		"--csi-address=" + driver.Socket,
 		"--http-endpoint=127.0.0.1:0",
 		"-v=5", // the most talkative: no secret may be seen in it
 	}, flags...)
-	command := exec.Command(program, arguments...)
-	command.Env = append(os.Environ(), "POD_NAME="+name, "KUBECONFIG=", "POD_NAMESPACE=default")
-	process, err := s.Cluster.Run(name, command)
+	command := exec.Command(run.program, arguments...)
+	command.Env = append(append(os.Environ(), "POD_NAME="+run.name, "KUBECONFIG=", "POD_NAMESPACE=default"), run.environment...)
+	process, err := s.Cluster.Run(run.name, command)
 	if err != nil {
 		return nil, err
 	}
 	sidecar := &Sidecar{Process: process}
-	err = Until(ctx, "sidecar "+name+" serves HTTP (log "+process.LogFile()+")", func() (bool, error) {
+	err = Until(ctx, "sidecar "+run.name+" serves HTTP (log "+process.LogFile()+")", func() (bool, error) {
 		select {
 		case <-process.Done():
 			return false, fmt.Errorf("it has ended: %w\n%s", process.Wait(), sidecar.Log())

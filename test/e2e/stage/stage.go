@@ -35,6 +35,8 @@ type Stage struct {
 	top        string // of the repository
 	kubeconfig string // of the sidecar's service account
 	registrars sync.Mutex
+	// nodeKubeconfig is that of who has the rights for node deployment.
+	nodeKubeconfig string
 }
 
 // serviceAccount is that of deploy/kubernetes/rbac.yaml.

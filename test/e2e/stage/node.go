@@ -1,0 +1,96 @@
+package stage
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/driver/control"
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/proxy"
+)
+
+// nodeServiceAccount is that of deploy/kubernetes/node-rbac.yaml.
+const nodeServiceAccount = "csi-provisioner-node"
+
+// nodeRights grants the rights for node deployment, and returns the kubeconfig of
+// who has them.
+func (s *Stage) nodeRights(ctx context.Context) (string, error) {
+	s.registrars.Lock()
+	defer s.registrars.Unlock()
+	if s.nodeKubeconfig != "" {
+		return s.nodeKubeconfig, nil
+	}
+	rights, err := os.ReadFile(filepath.Join(s.top, "deploy", "kubernetes", "node-rbac.yaml"))
+	if err != nil {
+		return "", fmt.Errorf("reading the rights for node deployment: %w", err)
+	}
+	if err := s.Apply(ctx, string(rights)); err != nil {
+		return "", err
+	}
+	s.nodeKubeconfig, err = s.Cluster.KubeconfigFor(ctx, metav1.NamespaceDefault, nodeServiceAccount)
+	return s.nodeKubeconfig, err
+}
+
+// NodeProxy starts a proxy between the sidecars of nodes and the API server, with the
+// rights for node deployment. The caller closes it.
+func (s *Stage) NodeProxy(ctx context.Context) (*proxy.Proxy, error) {
+	kubeconfig, err := s.nodeRights(ctx)
+	if err != nil {
+		return nil, err
+	}
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("reading the kubeconfig for node deployment: %w", err)
+	}
+	return proxy.Start(config)
+}
+
+// StartNodeDriver starts the driver of one node of several, which is a node made by
+// hand: its volumes can be on that node only. The id is short and its own; the name
+// is the same on all nodes.
+func (s *Stage) StartNodeDriver(ctx context.Context, id, name, node string, flags ...string) (*Driver, error) {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	plugin := filepath.Join(s.Cluster.KubeletDir(), "plugins", id)
+	state := filepath.Join(s.Cluster.Dir(), "volumes", id)
+	for _, dir := range []string{plugin, state} {
+		if err := os.MkdirAll(dir, 0o750); err != nil {
+			return nil, fmt.Errorf("starting driver %s: %w", id, err)
+		}
+	}
+	d := &Driver{
+		Name:        name,
+		TopologyKey: "topology." + name + "/node",
+		Socket:      filepath.Join(plugin, "csi.sock"),
+		Control:     control.New(filepath.Join(plugin, "control.sock")),
+		stage:       s,
+		id:          id,
+	}
+	place := d.TopologyKey + "=" + node
+	d.command = append([]string{
+		s.Program("driver"),
+		"--name=" + name,
+		"--endpoint=" + d.Socket,
+		"--control-socket=" + filepath.Join(plugin, "control.sock"),
+		"--state-dir=" + state,
+		"--backend=directory",
+		"--node-id=" + node,
+		"--segments=" + place,
+		"--topologies=" + place,
+	}, flags...)
+	return d, d.Start(ctx)
+}
+
+// StartNodeSidecar starts the sidecar of a node, with the rights for node deployment.
+func (s *Stage) StartNodeSidecar(ctx context.Context, name, node string, driver *Driver, flags ...string) (*Sidecar, error) {
+	kubeconfig, err := s.nodeRights(ctx)
+	if err != nil {
+		return nil, err
+	}
+	run := sidecarRun{program: s.Program("csi-provisioner"), name: name, kubeconfig: kubeconfig, environment: []string{"NODE_NAME=" + node}}
+	return s.startSidecar(ctx, run, driver, append([]string{"--node-deployment"}, flags...))
+}
