@@ -66,8 +66,8 @@ func TestTrimVolumesOfOtherNodes(t *testing.T) {
 func TestTrimNodePassesWhatItDoesNotKnow(t *testing.T) {
 	unknown := cache.DeletedFinalStateUnknown{Key: "ns/name"}
 	check(t, "claim", both(trimClaim(driverName), trimClaimsOf(homeNode())), unknown, unknown)
-	check(t, "volume", both(trimVolume(driverName), trimVolumesOf(homeNode())), unknown, unknown)
+	check(t, "volume", both(trimVolume(driverName, NewInTree(driverName)), trimVolumesOf(homeNode())), unknown, unknown)
 	// Of another driver's there is nothing left to be trimmed.
-	check(t, "another's", both(trimVolume(driverName), trimVolumesOf(homeNode())),
+	check(t, "another's", both(trimVolume(driverName, NewInTree(driverName)), trimVolumesOf(homeNode())),
 		volume(described(nil), "other.example"), &corev1.PersistentVolume{ObjectMeta: identified()})
 }
