@@ -93,10 +93,10 @@ func TestNodeDeployment(t *testing.T) {
 		"wrong everywhere":         {noUID, provision.Compete, false},
 		"a wrong class":            {func(in *provision.Input) { in.Class.Parameters["csi.storage.k8s.io/no"] = "x" }, provision.Compete, false},
 		"for a populator": {func(in *provision.Input) {
-			in.Claim.Spec.DataSource = &corev1.TypedLocalObjectReference{Kind: "Dataset"}
+			in.Claim.Spec.DataSource = &corev1.TypedLocalObjectReference{Kind: "Dataset", Name: "d"}
 		}, provision.Compete, false},
 		"for a populator, of the node": {both(selected(ownNode), func(in *provision.Input) {
-			in.Claim.Spec.DataSource = &corev1.TypedLocalObjectReference{Kind: "Dataset"}
+			in.Claim.Spec.DataSource = &corev1.TypedLocalObjectReference{Kind: "Dataset", Name: "d"}
 		}), provision.Leave, false},
 		"a driver without topology": {func(in *provision.Input) { in.Driver.Capabilities.Topology = false }, provision.Compete, true},
 	} {
