@@ -16,8 +16,9 @@ const (
 	classes  = 3
 )
 
-// large has a thousand segments of two nodes each, three classes, and others that
-// don't count; everything is told twice, as after a watch that was lost.
+// large has a thousand segments of two nodes and three volumes each, three classes,
+// and others that don't count; nodes and classes are told of twice, as after a watch
+// that was lost.
 func (w *world) large() {
 	for range 2 {
 		for c := range classes {
@@ -26,6 +27,9 @@ func (w *world) large() {
 		for n := range 2 * segments {
 			w.node(fmt.Sprint("node-", n), fmt.Sprint("zone-", n%segments))
 		}
+	}
+	for n := range 3 * segments {
+		w.VolumeChanged(nil, volume(fmt.Sprint("zone-", n%segments)))
 	}
 	w.class("immediate", bindsAtOnce)
 	w.class("foreign", func(c *storagev1.StorageClass) { c.Provisioner = "other.csi.example" })
