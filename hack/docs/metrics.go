@@ -132,6 +132,8 @@ func useAll(set *metrics.Set) {
 	set.Journal.Watch([]string{"creating"}, func(string) int { return 0 }, func() time.Duration { return 0 })
 	set.Leading.WithLabelValues("lease").Set(1)
 	set.Renewals.WithLabelValues("lease").Inc()
+	// What comes of the request does not matter.
+	_, _ = set.Requests.Measure(time.Now)(nowhere{}).RoundTrip(httptest.NewRequest(http.MethodGet, "http://host/", nil))
 	set.WatchCapacities(func() metrics.Capacities { return metrics.Capacities{} })
 	queue := workqueue.NewTypedRateLimitingQueueWithConfig(workqueue.DefaultTypedControllerRateLimiter[string](),
 		workqueue.TypedRateLimitingQueueConfig[string]{Name: "claims", MetricsProvider: set.Queues})
@@ -143,6 +145,11 @@ func useAll(set *metrics.Set) {
 	request := httptest.NewRequest(http.MethodGet, "/metrics", nil)
 	set.Handler().ServeHTTP(httptest.NewRecorder(), request)
 }
+
+// nowhere is a transport that reaches nobody.
+type nowhere struct{}
+
+func (nowhere) RoundTrip(*http.Request) (*http.Response, error) { return nil, http.ErrServerClosed }
 
 func labelsOf(family *dto.MetricFamily) string {
 	var all []string

@@ -45,6 +45,10 @@ func peers() map[string]string {
 		"promhttp_metric_handler_requests_in_flight":                  `gauge `,
 		"process_start_time_seconds":                                  `gauge `,
 		"go_goroutines":                                               `gauge `,
+		"go_sched_goroutines_goroutines":                              `gauge `,
+		// of external-resizer alone
+		"rest_client_requests_total":           `counter {code="201",host="api.example",method="POST"}`,
+		"rest_client_request_duration_seconds": `histogram {host="api.example",verb="POST",le="0.005"}`,
 	}
 }
 
@@ -74,6 +78,8 @@ func used() *metrics.Set {
 	set.Journal.Watch([]string{"creating"}, func(string) int { return 7 }, func() time.Duration { return 3 * time.Second })
 	set.Leading.WithLabelValues("driver-example").Set(1)
 	set.Renewals.WithLabelValues("driver-example").Inc()
+	requests := set.Requests.Measure(ticking())(answering(http.StatusCreated))
+	_, _ = requests.RoundTrip(httptest.NewRequest(http.MethodPost, "http://api.example/api/v1/persistentvolumes", nil))
 	set.WatchCapacities(func() metrics.Capacities { return metrics.Capacities{Goal: 3, Current: 2, Obsolete: 1} })
 	queue := workqueue.NewTypedRateLimitingQueueWithConfig(workqueue.DefaultTypedControllerRateLimiter[string](),
 		workqueue.TypedRateLimitingQueueConfig[string]{Name: "claims", MetricsProvider: set.Queues})

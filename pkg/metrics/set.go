@@ -26,6 +26,9 @@ type Set struct {
 	// Renewals counts, by the name of the lease, how often this process had to read
 	// the lease that it holds to renew it: leader_election_slowpath_total.
 	Renewals *prometheus.CounterVec
+	// Requests measures the requests to the API server: rest_client_requests_total
+	// and the like.
+	Requests *Requests
 
 	registry *prometheus.Registry
 }
@@ -35,7 +38,7 @@ type Set struct {
 func New() *Set {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
-		collectors.NewGoCollector(),
+		collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(collectors.MetricsAll)),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	leading := prometheus.NewGaugeVec(prometheus.GaugeOpts{
@@ -54,6 +57,7 @@ func New() *Set {
 		Queues:   newQueues(registry),
 		Leading:  leading,
 		Renewals: renewals,
+		Requests: newRequests(registry),
 		registry: registry,
 	}
 }

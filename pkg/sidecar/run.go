@@ -96,6 +96,7 @@ func (p *process) connect(ctx, background context.Context, version string) error
 	if err != nil {
 		return err
 	}
+	restConfig.Wrap(p.metrics.Requests.Measure(p.clock.Now))
 	if err := failpointsAtAPI(restConfig); err != nil {
 		return err
 	}

@@ -56,6 +56,8 @@ func TestHTTP(t *testing.T) {
 		`workqueue_depth{name="claims"} 0`,
 		`workqueue_adds_total{name="volumes"} `,
 		`process_resident_memory_bytes `,
+		`rest_client_requests_total{code="201",host="127.0.0.1:`,
+		`rest_client_request_duration_seconds_count{host="127.0.0.1:`,
 		`go_goroutines `,
 		`leader_election_slowpath_total{name="` + s.id + `-example"} 0`,
 		`leader_election_slowpath_total{name="external-resizer-` + s.id + `-example"} 0`,
