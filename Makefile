@@ -74,6 +74,7 @@ price: programs $(BIN)/price ## Measure what the journal costs: bursts with it a
 
 .PHONY: compare
 compare: programs $(BIN)/compare peers ## Compare with the peers, scenario by scenario (COMPARE=name, COMPARE_RECORDS=directory).
+	go run ./hack/docs -peers=$(BIN)/peer-provisioner,$(BIN)/peer-resizer
 	@$(BIN)/compare --records='$(COMPARE_RECORDS)' $(if $(COMPARE),'$(COMPARE)')
 
 .PHONY: cluster
