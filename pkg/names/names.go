@@ -47,6 +47,10 @@ const (
 // volume of another mode, if its value is "true" (KEP-3141).
 const AllowModeChange = "snapshot.storage.kubernetes.io/allow-volume-mode-change"
 
+// SnapshotManagedBy is the label of a VolumeSnapshotContent that names the node whose
+// csi-snapshotter looks after it, where there is one on each node.
+const SnapshotManagedBy = "snapshot.storage.kubernetes.io/managed-by"
+
 // Finalizers.
 const (
 	// VolumeFinalizer keeps a PersistentVolume until DeleteVolume has succeeded

@@ -79,6 +79,7 @@ func (g *guard) begin(p *process, volumes guardedBy) error {
 		Sources: g.sources,
 		Users:   users{volumes, p.informers},
 		Volumes: p.informers.VolumeLister(),
+		Home:    p.home(),
 		Locks:   g.locks,
 	}, g.driver)
 	o := p.queue("protections", p.config.Protection.Threads, p.config.Work.RetryStart, p.config.Work.RetryMax)

@@ -15,6 +15,7 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/names"
 	plan "github.com/csi-provisioner/csi-provisioner/pkg/plan/protection"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/source"
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/topology"
 )
 
 // Deps are what the controller works with; all are needed.
@@ -22,6 +23,9 @@ type Deps struct {
 	Sources Sources
 	Users   Users
 	Volumes corelisters.PersistentVolumeLister
+	// Home is the own node in node deployment, where the sidecar of the node that has a
+	// source looks after it; nil outside of it.
+	Home *topology.Home
 	// Locks are those by which the protection of a source begins.
 	Locks *controller.VolumeLocks
 }
@@ -48,6 +52,9 @@ type Controller struct {
 	deps   Deps
 	driver string
 }
+
+// another is the owner of what is none of this process's business.
+const another = "another"
 
 // New returns a controller for a driver; it starts nothing.
 func New(deps Deps, driver string) *Controller { return &Controller{deps, driver} }
@@ -111,6 +118,9 @@ func (c *Controller) gatherSnapshot(ctx context.Context, input *plan.Input, obje
 		return err
 	}
 	input.Owner = content.Spec.Driver
+	if node := content.Labels[names.SnapshotManagedBy]; node != "" && c.deps.Home != nil && node != c.deps.Home.Node {
+		input.Owner = another
+	}
 	return nil
 }
 
@@ -126,11 +136,11 @@ func (c *Controller) gatherClaim(ctx context.Context, input *plan.Input, object 
 	case apierrors.IsNotFound(err):
 	case err != nil:
 		return err
-	case volume.Spec.CSI != nil:
+	case volume.Spec.CSI != nil && c.deps.Home.Reaches(volume.Spec.NodeAffinity):
 		input.Owner = volume.Spec.CSI.Driver
 	default:
-		// It is not kept whole, as it is another driver's.
-		input.Owner = "another"
+		// It is not kept whole, as it is another driver's, or another node's.
+		input.Owner = another
 	}
 	return nil
 }
