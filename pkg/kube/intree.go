@@ -31,6 +31,15 @@ func NewInTree(driver string) *InTree {
 	return t
 }
 
+// DriverOf returns the driver that makes the volumes of classes with that provisioner:
+// the provisioner itself, or the one that has taken the place of the in-tree plugin.
+func DriverOf(provisioner string) string {
+	if driver, err := csitranslation.New().GetCSINameFromInTreeName(provisioner); err == nil && driver != "" {
+		return driver
+	}
+	return provisioner
+}
+
 // Plugin returns the name of the plugin whose place the driver has taken, such as
 // kubernetes.io/aws-ebs; empty for a driver that has taken none's.
 func (t *InTree) Plugin() string {

@@ -14,6 +14,7 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
 	"github.com/csi-provisioner/csi-provisioner/pkg/journal"
 	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
+	"github.com/csi-provisioner/csi-provisioner/pkg/options"
 	plan "github.com/csi-provisioner/csi-provisioner/pkg/plan/provision"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/topology"
 )
@@ -81,7 +82,7 @@ func (p *process) newProvisioner(s shared, stop <-chan struct{}) (*provisioner, 
 }
 
 func (p *process) provisionConfig() provision.Config {
-	info, v := p.session.Info(), p.config.Volumes
+	info := p.session.Info()
 	return provision.Config{
 		Driver: plan.Driver{
 			Name:         info.Name,
@@ -89,22 +90,29 @@ func (p *process) provisionConfig() provision.Config {
 			Identity:     newIdentity(p.clock.Now(), info.Name, p.nodeName()),
 			Capabilities: info.Capabilities,
 		},
-		Options: plan.Options{
-			VolumeNamePrefix:          v.NamePrefix,
-			VolumeNameUUIDLength:      v.NameUUIDLength,
-			DefaultFSType:             v.DefaultFSType,
-			ExtraCreateMetadata:       v.ExtraMetadata,
-			Topology:                  p.config.Gates.Topology,
-			StrictTopology:            v.StrictTopology,
-			ImmediateTopology:         v.ImmediateTopology,
-			VolumeAttributes:          p.attributes,
-			ControllerPublishReadonly: v.PublishReadonly,
-			CrossNamespaceSources:     p.config.Gates.CrossNamespaceVolumeDataSource,
-			PreventModeConversion:     v.PreventModeConversion,
-		},
+		Options:         PlanOptions(p.config, p.attributes),
 		InfeasibleRetry: p.config.Work.RetryMax,
 		Node:            p.ownNode(),
 		Contest:         p.contest(),
+	}
+}
+
+// PlanOptions returns what flags say about how volumes are made; attributes tells
+// whether VolumeAttributesClasses count.
+func PlanOptions(c options.Config, attributes bool) plan.Options {
+	v := c.Volumes
+	return plan.Options{
+		VolumeNamePrefix:          v.NamePrefix,
+		VolumeNameUUIDLength:      v.NameUUIDLength,
+		DefaultFSType:             v.DefaultFSType,
+		ExtraCreateMetadata:       v.ExtraMetadata,
+		Topology:                  c.Gates.Topology,
+		StrictTopology:            v.StrictTopology,
+		ImmediateTopology:         v.ImmediateTopology,
+		VolumeAttributes:          attributes,
+		ControllerPublishReadonly: v.PublishReadonly,
+		CrossNamespaceSources:     c.Gates.CrossNamespaceVolumeDataSource,
+		PreventModeConversion:     v.PreventModeConversion,
 	}
 }
 

@@ -36,12 +36,7 @@ type Plan struct {
 
 func newPlan(in Input) (*Plan, error) {
 	name := VolumeName(in.Options, in.Claim)
-	refs, err := secrets.ResolveAll(in.Class.Parameters, secrets.Volume{
-		PVName:           name,
-		ClaimName:        in.Claim.Name,
-		ClaimNamespace:   in.Claim.Namespace,
-		ClaimAnnotations: in.Claim.Annotations,
-	})
+	refs, err := secrets.ResolveAll(in.Class.Parameters, SecretsOf(in))
 	if err != nil {
 		return nil, fmt.Errorf("StorageClass %q: %w", in.Class.Name, err)
 	}
@@ -66,6 +61,16 @@ func newPlan(in Input) (*Plan, error) {
 		UsesTopology: in.UsesTopology(),
 		Reschedule:   (in.UsesTopology() || in.Node != nil) && SelectedNode(in.Claim) != "",
 	}, nil
+}
+
+// SecretsOf returns what the templates of the class's secrets may refer to.
+func SecretsOf(in Input) secrets.Volume {
+	return secrets.Volume{
+		PVName:           VolumeName(in.Options, in.Claim),
+		ClaimName:        in.Claim.Name,
+		ClaimNamespace:   in.Claim.Namespace,
+		ClaimAnnotations: in.Claim.Annotations,
+	}
 }
 
 // VolumeName returns the name of a claim's volume, at the driver and in
