@@ -20,6 +20,7 @@ func (s *Set) fields() map[string][]*bool {
 		"MODIFY_VOLUME":                    {&s.Modify},
 		"CREATE_DELETE_SNAPSHOT":           {&s.Snapshot},
 		"CLONE_VOLUME":                     {&s.Clone},
+		"GET_CAPACITY":                     {&s.GetCapacity},
 	}
 }
 
