@@ -189,3 +189,26 @@ func TestWhatCanNotBeReadIsKept(t *testing.T) {
 		second.recorded("broken", "empty", "newer")
 	})
 }
+
+// TestRead: what others have written can be read without taking it over.
+func TestRead(t *testing.T) {
+	story(t, func(t *testing.T) {
+		d := open(t, newShelf(), nil)
+		defer d.stop()
+		if err := d.Begin(t.Context(), intent(1)); err != nil {
+			t.Fatal(err)
+		}
+		segments := maps.Clone(d.shelf.segments)
+		segments["broken"] = map[string][]byte{"uid": []byte("not compressed")}
+		intents, err := Read(segments)
+		if err == nil || !strings.Contains(err.Error(), "broken") {
+			t.Errorf("the error is %v", err)
+		}
+		if diff := cmp.Diff([]*Intent{intent(1)}, intents, protocmp.Transform()); diff != "" {
+			t.Errorf("the intents (-want +got):\n%s", diff)
+		}
+		if !d.Knows(uid(1)) || d.Knows(uid(2)) {
+			t.Error("the journal does not know its own intent, or knows one that it has not")
+		}
+	})
+}

@@ -78,7 +78,7 @@ func (p *process) newProvisioner(s shared, stop <-chan struct{}) (*provisioner, 
 	w := p.config.Work
 	c.claims, errClaims = controller.New(p.queue("claims", w.Threads, w.RetryStart, w.RetryMax), c.provision)
 	c.volumes, errVolumes = controller.New(p.queue("volumes", w.Threads, w.RetryStart, w.RetryMax), c.deletion)
-	return &c, errors.Join(errClaims, errVolumes, c.guard.begin(p, c.provision))
+	return &c, errors.Join(errClaims, errVolumes, c.guard.begin(p, c.journal, c.provision))
 }
 
 func (p *process) provisionConfig() provision.Config {

@@ -7,13 +7,16 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/klog/v2"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller/protection"
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller/provision"
+	"github.com/csi-provisioner/csi-provisioner/pkg/journal"
 	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 	"github.com/csi-provisioner/csi-provisioner/pkg/names"
+	"github.com/csi-provisioner/csi-provisioner/pkg/options"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/source"
 )
 
@@ -72,12 +75,46 @@ type guardedBy interface{ InUse(key source.Key) bool }
 type users struct {
 	guardedBy
 	*kube.Informers
+	journal *journal.Journal
+	// all are the segments of the journals of all nodes; nil outside of node
+	// deployment.
+	all journal.Store
 }
 
-func (g *guard) begin(p *process, volumes guardedBy) error {
+// Elsewhere tells whether the process of another node makes a volume from a source.
+func (u users) Elsewhere(ctx context.Context, key source.Key) (bool, error) {
+	if u.all == nil {
+		return false, nil
+	}
+	segments, err := u.all.List(ctx)
+	if apierrors.IsForbidden(err) {
+		return false, nil // The others have no journal, either.
+	}
+	if err != nil {
+		return false, err
+	}
+	intents, err := journal.Read(segments)
+	for _, intent := range intents {
+		if u.journal.Knows(intent.Claim.UID) {
+			continue
+		}
+		for _, plan := range intent.Plans {
+			if plan.Source != nil && plan.Source.Key == key {
+				return true, nil
+			}
+		}
+	}
+	return false, err
+}
+
+func (g *guard) begin(p *process, j *journal.Journal, volumes guardedBy) error {
+	u := users{guardedBy: volumes, Informers: p.informers, journal: j}
+	if p.node != nil && p.config.Journal.Mode != options.JournalOff {
+		u.all = kube.NewAllSegments(p.clients.Core, p.namespace(), g.driver)
+	}
 	reconciler := protection.New(protection.Deps{
 		Sources: g.sources,
-		Users:   users{volumes, p.informers},
+		Users:   u,
 		Volumes: p.informers.VolumeLister(),
 		Home:    p.home(),
 		Locks:   g.locks,

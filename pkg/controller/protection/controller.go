@@ -5,6 +5,7 @@ package protection
 import (
 	"context"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -44,7 +45,14 @@ type Users interface {
 	InUse(key source.Key) bool
 	// ClaimsOf returns the claims that name it and the driver, and have no volume.
 	ClaimsOf(key source.Key) ([]*corev1.PersistentVolumeClaim, error)
+	// Elsewhere tells the same as InUse for the processes of other nodes; it takes a
+	// request, and is asked last.
+	Elsewhere(ctx context.Context, key source.Key) (bool, error)
 }
+
+// elsewhereRetry is the time until a source is looked at again that another node's
+// process needs: nothing tells when it has ended.
+const elsewhereRetry = 30 * time.Second
 
 // Controller ends the protection of sources. It implements
 // controller.Reconciler[source.Key].
@@ -75,6 +83,13 @@ func (c *Controller) Reconcile(ctx context.Context, key source.Key) (controller.
 	if plan.Decide(input) != plan.Release {
 		return controller.Result{}, nil
 	}
+	elsewhere, err := c.deps.Users.Elsewhere(ctx, key)
+	if err != nil {
+		return controller.Result{}, err
+	}
+	if elsewhere {
+		return controller.Result{RequeueAfter: elsewhereRetry}, nil
+	}
 	err = c.deps.Sources.Unprotect(ctx, object)
 	if apierrors.IsForbidden(err) {
 		return controller.Result{}, controller.Terminal(err)
@@ -86,20 +101,20 @@ func (c *Controller) Reconcile(ctx context.Context, key source.Key) (controller.
 }
 
 // gather collects what the planner needs to know. What no finalizer was seen on is
-// not looked at further: when it is seen, it is looked at again.
+// not looked at further: when it is seen, it is looked at again. Nor is anything read
+// that a cache can't tell of a source that is needed anyway.
 func (c *Controller) gather(ctx context.Context, key source.Key) (input plan.Input, object source.Object, err error) {
 	object.Key = key
-	input.Driver = c.driver
+	input = plan.Input{Driver: c.driver, Protected: true, InUse: c.deps.Users.InUse(key)}
+	if input.Claims, err = c.deps.Users.ClaimsOf(key); err != nil || plan.Decide(input) == plan.Keep {
+		return input, object, err
+	}
+	input.Protected = false
 	if key.Kind == source.KindSnapshot {
 		err = c.gatherSnapshot(ctx, &input, &object)
 	} else {
 		err = c.gatherClaim(ctx, &input, &object)
 	}
-	if err != nil || !input.Protected {
-		return input, object, err
-	}
-	input.InUse = c.deps.Users.InUse(key)
-	input.Claims, err = c.deps.Users.ClaimsOf(key)
 	return input, object, err
 }
 

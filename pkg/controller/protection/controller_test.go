@@ -31,7 +31,10 @@ type world struct {
 	content  *source.Content
 	claim    *corev1.PersistentVolumeClaim
 	inUse    bool
-	claims   []*corev1.PersistentVolumeClaim
+	// elsewhere is what other nodes' processes need.
+	elsewhere    bool
+	elsewhereErr error
+	claims       []*corev1.PersistentVolumeClaim
 
 	readErr, usersErr, writeErr error
 	released                    []string
@@ -80,6 +83,9 @@ func (w *world) Claim(context.Context, string, string) (*corev1.PersistentVolume
 	return w.claim, w.readErr
 }
 func (w *world) InUse(source.Key) bool { return w.inUse }
+func (w *world) Elsewhere(context.Context, source.Key) (bool, error) {
+	return w.elsewhere, w.elsewhereErr
+}
 func (w *world) ClaimsOf(source.Key) ([]*corev1.PersistentVolumeClaim, error) {
 	return w.claims, w.usersErr
 }
@@ -152,6 +158,7 @@ func TestReleaseFails(t *testing.T) {
 	}{
 		"unreadable": {func(w *world) { w.readErr = errors.New("away") }, false},
 		"users":      {func(w *world) { w.usersErr = errors.New("no index") }, false},
+		"elsewhere":  {func(w *world) { w.elsewhereErr = errors.New("no journal") }, false},
 		"conflict":   {func(w *world) { w.writeErr = apierrors.NewConflict(schema.GroupResource{}, "x", errors.New("changed")) }, false},
 		"forbidden":  {func(w *world) { w.writeErr = apierrors.NewForbidden(schema.GroupResource{}, "x", errors.New("no")) }, true},
 	} {
@@ -162,6 +169,20 @@ func TestReleaseFails(t *testing.T) {
 				t.Errorf("%s, %s: error %v, released %v", name, key, err, w.released)
 			}
 		}
+	}
+}
+
+// What a process on another node needs stays, and is looked at again.
+func TestReleaseWaitsForOtherNodes(t *testing.T) {
+	w := newWorld(t)
+	w.elsewhere = true
+	result, err := w.c.Reconcile(t.Context(), snapshotKey())
+	if err != nil || result.RequeueAfter != elsewhereRetry || len(w.released) > 0 {
+		t.Errorf("error %v, again after %s, released %v", err, result.RequeueAfter, w.released)
+	}
+	w.elsewhere = false
+	if _, err := w.c.Reconcile(t.Context(), snapshotKey()); err != nil || len(w.released) != 1 {
+		t.Errorf("error %v, released %v", err, w.released)
 	}
 }
 
