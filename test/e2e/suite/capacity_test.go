@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	csipb "github.com/container-storage-interface/spec/lib/go/csi"
 	"github.com/google/go-cmp/cmp"
@@ -337,32 +336,5 @@ func TestCapacityOff(t *testing.T) {
 	}
 	if calls, err := s.driver.Control.Calls(s.ctx, control.Filter{Method: "GetCapacity"}); err != nil || len(calls) > 0 {
 		t.Errorf("GetCapacity was called %d times, %v", len(calls), err)
-	}
-}
-
-// TestCapacityOfMany: the cost of a start is one call and one write for each pair.
-func TestCapacityOfMany(t *testing.T) {
-	const places, classes = 150, 3
-	s := newScene(t, "--capacity=10Gi")
-	s.removeCapacities()
-	for i := range places {
-		s.rack(fmt.Sprintf("r%03d", i))
-	}
-	for i := range classes {
-		s.class(fmt.Sprint("late-", i), nil, lateBinding)
-	}
-	p := s.proxy()
-	started := time.Now()
-	s.sidecar(append(publishing(), stage.Through(p))...)
-	const pairs = (places + 1) * classes
-	s.until("all is published", func() (bool, error) { return len(s.capacities()) >= pairs, nil })
-	t.Logf("%d objects were published after %s", pairs, time.Since(started))
-	s.class("last", nil, lateBinding) // whoever has seen it has done what was before
-	s.until("the last class is published", func() (bool, error) { return len(s.capacities()) >= pairs+places+1, nil })
-	if calls := s.calls("GetCapacity", pairs+places+1); len(calls) != pairs+places+1 {
-		t.Errorf("GetCapacity was called %d times for %d pairs", len(calls), pairs+places+1)
-	}
-	if writes := p.Writes(proxy.Match{Path: "csistoragecapacities"}); len(writes) != pairs+places+1 {
-		t.Errorf("there were %d writes for %d pairs", len(writes), pairs+places+1)
 	}
 }
