@@ -3,6 +3,7 @@ package suite
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -40,17 +41,20 @@ func (s *scene) capacities() []storagev1.CSIStorageCapacity {
 	return list.Items
 }
 
-// capacityByPlace returns the objects as class@place: capacity.
+// capacityByPlace returns the objects as class@place: capacity, or capacities in order
+// where there are several for one place.
 func (s *scene) capacityByPlace() map[string]string {
 	s.Helper()
-	found := map[string]string{}
+	all := map[string][]string{}
 	for _, object := range s.capacities() {
 		class := strings.TrimPrefix(object.StorageClassName, s.id+"-")
 		key := class + "@" + object.NodeTopology.MatchLabels[s.driver.TopologyKey]
-		for found[key] != "" {
-			key += " again"
-		}
-		found[key] = object.Capacity.String()
+		all[key] = append(all[key], object.Capacity.String())
+	}
+	found := map[string]string{}
+	for key, capacities := range all {
+		slices.Sort(capacities)
+		found[key] = strings.Join(capacities, " ")
 	}
 	return found
 }
@@ -211,7 +215,7 @@ func TestCapacityTakesOver(t *testing.T) {
 		}
 	}
 	s.apply(fmt.Sprintf("apiVersion: storage.k8s.io/v1\nkind: CSIStorageCapacity\nmetadata: {name: %s, namespace: default, labels: {%s: somebody}}\nstorageClassName: %s\ncapacity: 2Gi", own, capacityManagedBy, class))
-	s.publishes(map[string]string{"late@" + node: "2Gi", "late@" + node + " again": "10Gi", "late@elsewhere": "1Gi"})
+	s.publishes(map[string]string{"late@" + node: "10Gi 2Gi", "late@elsewhere": "1Gi"})
 }
 
 // TestCapacityOwner: the objects go with the Deployment of the sidecar's pod.
