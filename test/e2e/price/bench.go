@@ -21,6 +21,9 @@ const (
 	// settled is how long the sidecar runs before claims are made: those that are
 	// older than a process are looked up by it, which is no matter of the journal.
 	settled = 7 * time.Second
+	// apart is the time between two claims that come alone. More than a few in a second
+	// are no lone ones: the journal makes those that come next wait for each other.
+	apart = 300 * time.Millisecond
 	// askers is how many clients make the claims of a burst.
 	askers = 16
 	// lookEvery is the time between two looks at the number of volumes.
@@ -100,6 +103,11 @@ func (b *bench) alone(ctx context.Context) (lone, roundTrips []time.Duration, er
 		// What is still to be written for this claim is not to meet the next one.
 		if err := b.rest(ctx); err != nil {
 			return nil, nil, err
+		}
+		select {
+		case <-time.After(apart):
+		case <-ctx.Done():
+			return nil, nil, ctx.Err()
 		}
 	}
 	return lone, roundTrips, nil
