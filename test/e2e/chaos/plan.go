@@ -3,6 +3,8 @@ package chaos
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/driver/control"
@@ -122,11 +124,24 @@ func (d dice) deaths(p *Plan, failpoints bool) {
 	}
 	lives := d.lives(p)
 	p.Troubles = d.troubles(p.Replicas, d.IntN(2))
+	p.Driver = append(laggards(lives), p.Driver...)
 	if failpoints {
 		p.Lives = lives
 	} else {
 		p.Troubles = append(p.Troubles, d.insteadOf(lives)...)
 	}
+}
+
+// laggards has the driver keep some volumes until everything is well again, if a
+// replica is to die when it drops single intents: it does that only for a volume that
+// is deleted while others of its segment are in creation.
+func laggards(lives [][]string) []control.Rule {
+	for _, life := range slices.Concat(lives...) {
+		if strings.Contains(life, ":"+dropIntents+":") {
+			return []control.Rule{{Match: control.Match{Method: "CreateVolume"}, Hang: true, Skip: 2, Count: 6}}
+		}
+	}
+	return nil
 }
 
 // dice are the source of all chance.

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -114,6 +115,26 @@ func TestDriverKeepsToItsWord(t *testing.T) {
 				t.Fatalf("round %d: %v", round, err)
 			}
 		}
+	}
+}
+
+// TestSingleIntentsEnd: where a replica is to die when it drops single intents, there
+// are volumes that stay in creation meanwhile.
+func TestSingleIntentsEnd(t *testing.T) {
+	t.Parallel()
+	found := 0
+	for round := range rounds {
+		plan := NewPlan(1, round, true)
+		if !strings.Contains(strings.Join(slices.Concat(plan.Lives...), " "), dropIntents) {
+			continue
+		}
+		found++
+		if first := plan.Driver[0]; !first.Hang || first.Match.Method != "CreateVolume" || first.Count < 2 {
+			t.Fatalf("round %d: %+v", round, first)
+		}
+	}
+	if found == 0 {
+		t.Error("there is no such round")
 	}
 }
 

@@ -40,12 +40,15 @@ func Kinds() []Kind {
 	}
 }
 
+// dropIntents is the failpoint at the end of single intents.
+const dropIntents = "DropIntents"
+
 // Failpoints are the names of the calls before and after which a program built
 // with the tag failpoints can die.
 func Failpoints() []string {
 	return []string{
 		"CreateVolume", "DeleteVolume", "ControllerExpandVolume", "ControllerModifyVolume",
-		"CreateSegment", "DropIntents", "DeleteSegment",
+		"CreateSegment", dropIntents, "DeleteSegment",
 		"CreatePersistentVolume", "SetFinalizers", "PatchPersistentVolume", "DeletePersistentVolume",
 		"PatchClaimStatus", "UpdateLease",
 	}
@@ -69,7 +72,7 @@ func (d dice) lives(p *Plan) [][]string {
 			// Few, as they are shared by many volumes.
 			add(1, 2, "CreateSegment")
 			add(2, 8, "CreateVolume", "CreatePersistentVolume")
-			add(1, 2, "DropIntents", "DeleteSegment")
+			add(1, 2, dropIntents, "DeleteSegment")
 		} else {
 			add(3, 8, "ControllerExpandVolume", "ControllerModifyVolume", "PatchPersistentVolume", "PatchClaimStatus")
 		}

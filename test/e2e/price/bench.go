@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/cluster"
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/stage"
 )
 
@@ -34,6 +35,7 @@ const (
 type bench struct {
 	client  kubernetes.Interface
 	sidecar *stage.Sidecar
+	api     *cluster.Component
 	options Options
 }
 
@@ -55,7 +57,7 @@ func newBench(ctx context.Context, s *stage.Stage, mode string, options Options)
 	}
 	select {
 	case <-time.After(settled):
-		return &bench{client: s.Client, sidecar: sidecar, options: options}, nil
+		return &bench{client: s.Client, sidecar: sidecar, api: s.Cluster.Component(cluster.APIServer), options: options}, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -125,38 +127,52 @@ func (b *bench) roundTrip(ctx context.Context, name string) (time.Duration, erro
 	return time.Since(begin), nil
 }
 
-// burst has the sidecar find all claims at one moment, and returns how long it took
-// until all PersistentVolumes were stored, and the writes.
-func (b *bench) burst(ctx context.Context) (time.Duration, Writes, error) {
-	// It stands still while the claims are made, so that making them costs it nothing.
+// burst has the sidecar find all claims at one moment. The sample holds what that took
+// until all PersistentVolumes were stored, and the writes until the journal was empty.
+func (b *bench) burst(ctx context.Context) (sample Sample, err error) {
+	if err := b.ask(ctx); err != nil {
+		return sample, err
+	}
+	before, err := b.writes(ctx)
+	if err != nil {
+		return sample, err
+	}
+	spent, err := b.cpu()
+	if err != nil {
+		return sample, err
+	}
+	begin := time.Now()
+	if err := b.sidecar.Resume(); err != nil {
+		return sample, err
+	}
+	if err := b.stored(ctx, b.options.Lone+b.options.Claims); err != nil {
+		return sample, err
+	}
+	sample.Claims, sample.Took = b.options.Claims, time.Since(begin)
+	if err := b.rest(ctx); err != nil {
+		return sample, err
+	}
+	if sample.CPU, err = b.cpu(); err != nil {
+		return sample, err
+	}
+	sample.CPU = sample.CPU.minus(spent)
+	after, err := b.writes(ctx)
+	sample.Writes = after.minus(before)
+	return sample, err
+}
+
+// ask makes the claims of the burst. The sidecar stands still meanwhile, so that making
+// them costs it nothing.
+func (b *bench) ask(ctx context.Context) error {
 	if err := b.sidecar.Pause(); err != nil {
-		return 0, Writes{}, err
+		return err
 	}
 	var group errgroup.Group
 	group.SetLimit(askers)
 	for n := range b.options.Claims {
 		group.Go(func() error { return b.claim(ctx, fmt.Sprintf("burst-%d", n)) })
 	}
-	if err := group.Wait(); err != nil {
-		return 0, Writes{}, err
-	}
-	before, err := b.writes(ctx)
-	if err != nil {
-		return 0, Writes{}, err
-	}
-	begin := time.Now()
-	if err := b.sidecar.Resume(); err != nil {
-		return 0, Writes{}, err
-	}
-	if err := b.stored(ctx, b.options.Lone+b.options.Claims); err != nil {
-		return 0, Writes{}, err
-	}
-	took := time.Since(begin)
-	if err := b.rest(ctx); err != nil {
-		return 0, Writes{}, err
-	}
-	after, err := b.writes(ctx)
-	return took, after.minus(before), err
+	return group.Wait()
 }
 
 // stored waits until there are that many PersistentVolumes.

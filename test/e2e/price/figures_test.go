@@ -53,3 +53,19 @@ apiserver_request_total{code="201",component="apiserver",dry_run="",group="",res
 		t.Errorf("%+v, %v", writes, err)
 	}
 }
+
+func TestProcessorTime(t *testing.T) {
+	t.Parallel()
+	const stat = "4711 (a ) b) S 1 2 3 4 5 6 7 8 9 10 120 34 0 0 20 0 9 0 100"
+	if got, err := parseSpent(stat); err != nil || got != 1540*time.Millisecond {
+		t.Errorf("%s, %v", got, err)
+	}
+	if _, err := parseSpent("4711 (a) S 1"); err == nil {
+		t.Error("too few fields are enough")
+	}
+	on, off := CPU{Sidecar: 3 * time.Second, API: 8 * time.Second}, CPU{Sidecar: 2 * time.Second, API: 8 * time.Second}
+	f := &Figures{Pairs: []Pair{{On: Sample{CPU: on}, Off: Sample{CPU: off}}}}
+	if got := f.ExtraCPU(); got < 0.099 || got > 0.101 {
+		t.Errorf("%f on top", got)
+	}
+}

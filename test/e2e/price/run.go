@@ -66,12 +66,11 @@ func measure(ctx context.Context, mode string, options Options) (sample Sample, 
 	if err != nil {
 		return Sample{}, err
 	}
-	if sample.Lone, sample.RoundTrip, err = b.alone(ctx); err != nil {
+	lone, trips, err := b.alone(ctx)
+	if err != nil {
 		return Sample{}, err
 	}
-	if sample.Took, sample.Writes, err = b.burst(ctx); err != nil {
-		return Sample{}, err
-	}
-	sample.Claims = options.Claims
-	return sample, nil
+	sample, err = b.burst(ctx)
+	sample.Lone, sample.RoundTrip = lone, trips
+	return sample, err
 }
