@@ -76,7 +76,9 @@ func (p *process) newProvisioner(s shared, stop <-chan struct{}) (*provisioner, 
 	})
 	var errClaims, errVolumes error
 	w := p.config.Work
-	c.claims, errClaims = controller.New(p.queue("claims", w.Threads, w.RetryStart, w.RetryMax), c.provision)
+	// Twice as many as of others: some hundred wait for the journal while the API
+	// server is slow, and PersistentVolumes are to be written meanwhile.
+	c.claims, errClaims = controller.New(p.queue("claims", 2*w.Threads, w.RetryStart, w.RetryMax), c.provision)
 	c.volumes, errVolumes = controller.New(p.queue("volumes", w.Threads, w.RetryStart, w.RetryMax), c.deletion)
 	return &c, errors.Join(errClaims, errVolumes, c.guard.begin(p, c.journal, c.provision))
 }

@@ -140,7 +140,7 @@ func (l *lane) makeSecret(ctx context.Context, namespace string) error {
 const (
 	// patience bounds what must succeed in the end, whatever happens to the API
 	// server meanwhile.
-	patience   = 90 * time.Second
+	patience   = 5 * time.Minute
 	retryEvery = 100 * time.Millisecond
 )
 

@@ -14,6 +14,9 @@ const (
 	// quiet is how long nobody must have done anything, while a sidecar is at work,
 	// until what is wrong counts: much longer than programs wait between two tries.
 	quiet = 15 * time.Second
+	// binding is the same for what the controller manager has a part in, which may
+	// take its time after the API server was away.
+	binding = 90 * time.Second
 	// stuck is how long the same must have been wrong until it counts although
 	// somebody still tries to mend it.
 	stuck = 3 * time.Minute
@@ -48,7 +51,17 @@ func (r *rest) note(now time.Time, wrong []Breach, seen activity) bool {
 	if !seen.working || seen != r.last {
 		r.last, r.active = seen, now
 	}
-	return now.Sub(r.active) > quiet || now.Sub(r.changed) > stuck
+	return now.Sub(r.active) > patienceWith(wrong) || now.Sub(r.changed) > stuck
+}
+
+// patienceWith is how long nobody must have done anything about what is wrong.
+func patienceWith(wrong []Breach) time.Duration {
+	for _, breach := range wrong {
+		if breach.Flaw == Unbound || breach.Flaw == Undeleted {
+			return binding
+		}
+	}
+	return quiet
 }
 
 // settle waits until nothing is wrong, or what is wrong stays as it is, and returns

@@ -8,6 +8,7 @@ import (
 func TestRest(t *testing.T) {
 	t.Parallel()
 	lost, two := []Breach{{Flaw: Lost, Subject: "pvc-1"}}, []Breach{{Flaw: Lost, Subject: "pvc-1"}, {Flaw: Lost, Subject: "pvc-2"}}
+	unbound := []Breach{{Flaw: Lost, Subject: "pvc-1"}, {Flaw: Unbound, Subject: "ns/claim"}}
 	idle := activity{working: true, calls: 7}
 	for name, c := range map[string]struct {
 		// look is what is seen in each second.
@@ -15,6 +16,7 @@ func TestRest(t *testing.T) {
 		want int // the second in which it counts
 	}{
 		"nobody does anything": {func(int) ([]Breach, activity) { return lost, idle }, 16},
+		"the controller manager may be slow": {func(int) ([]Breach, activity) { return unbound, idle }, 91},
 		"no sidecar is at work for a minute": {func(second int) ([]Breach, activity) {
 			return lost, activity{working: second > 60, calls: 7}
 		}, 61 + 16},

@@ -10,6 +10,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -35,7 +36,7 @@ type flags struct {
 	peerVolumes   int
 	rounds, lanes int
 	duration      time.Duration
-	out           string
+	out, with     string
 	keep          bool
 }
 
@@ -52,6 +53,7 @@ func main() {
 	set.DurationVar(&f.duration, "duration", 0, "begin no round after that time; 0 is no limit")
 	set.IntVar(&f.lanes, "lanes", 4, "rounds at one time")
 	set.StringVar(&f.out, "out", "", "write the figures to this file: JSON if its name ends so, else Markdown")
+	set.StringVar(&f.with, "with", "", "put the figures of an earlier run, a JSON file, beside those of this one")
 	set.BoolVar(&f.keep, "keep", false, "keep the logs")
 	_ = set.Parse(os.Args[1:])     // exits on error
 	klog.SetLogger(logr.Discard()) // client-go tells of an API server that is killed
@@ -116,6 +118,17 @@ func (f flags) play(ctx context.Context, s *stage.Stage, say func(string)) ([]*c
 
 // report prints the table, and writes it to the file.
 func (f flags) report(all []*chaos.Figures) error {
+	if f.with != "" {
+		content, err := os.ReadFile(f.with)
+		if err != nil {
+			return fmt.Errorf("reading the figures of an earlier run: %w", err)
+		}
+		var earlier []*chaos.Figures
+		if err := json.Unmarshal(content, &earlier); err != nil {
+			return fmt.Errorf("reading the figures of an earlier run: %w", err)
+		}
+		all = append(all, earlier...)
+	}
 	table := chaos.Table(all)
 	for _, figures := range all {
 		if figures.Deaths.Failpoints != nil && figures.Program == chaos.Own("").Name {
