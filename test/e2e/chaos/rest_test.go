@@ -15,7 +15,7 @@ func TestRest(t *testing.T) {
 		look func(second int) ([]Breach, activity)
 		want int // the second in which it counts
 	}{
-		"nobody does anything": {func(int) ([]Breach, activity) { return lost, idle }, 16},
+		"nobody does anything":               {func(int) ([]Breach, activity) { return lost, idle }, 16},
 		"the controller manager may be slow": {func(int) ([]Breach, activity) { return unbound, idle }, 91},
 		"no sidecar is at work for a minute": {func(second int) ([]Breach, activity) {
 			return lost, activity{working: second > 60, calls: 7}
