@@ -32,7 +32,8 @@ const metricsEnd = `
 Beside these there are ` + "`go_*` and `process_*`" + `, which the Go client of Prometheus measures.
 
 The label ` + "`name`" + ` of a queue is one of ` + "`claims`" + ` (volumes to make), ` + "`volumes`" + ` (to delete),
-` + "`expansions`, `modifications` and `csistoragecapacity`" + `.
+` + "`expansions`, `modifications`, `protections`" + ` (of sources that are restored and cloned) and
+` + "`csistoragecapacity`" + `.
 `
 
 // metricsPage describes what is measured.
@@ -133,7 +134,7 @@ func useAll(set *metrics.Set) {
 	set.Leading.WithLabelValues("lease").Set(1)
 	set.Renewals.WithLabelValues("lease").Inc()
 	// What comes of the request does not matter.
-	_, _ = set.Requests.Measure(time.Now)(nowhere{}).RoundTrip(httptest.NewRequest(http.MethodGet, "http://host/", nil))
+	_, _ = set.Requests.Measure(time.Now)(nowhere{}).RoundTrip(httptest.NewRequest(http.MethodGet, "http://host/", nil)) //nolint:bodyclose // There is none.
 	set.WatchCapacities(func() metrics.Capacities { return metrics.Capacities{} })
 	queue := workqueue.NewTypedRateLimitingQueueWithConfig(workqueue.DefaultTypedControllerRateLimiter[string](),
 		workqueue.TypedRateLimitingQueueConfig[string]{Name: "claims", MetricsProvider: set.Queues})

@@ -79,7 +79,7 @@ func used() *metrics.Set {
 	set.Leading.WithLabelValues("driver-example").Set(1)
 	set.Renewals.WithLabelValues("driver-example").Inc()
 	requests := set.Requests.Measure(ticking())(answering(http.StatusCreated))
-	_, _ = requests.RoundTrip(httptest.NewRequest(http.MethodPost, "http://api.example/api/v1/persistentvolumes", nil))
+	_, _ = requests.RoundTrip(httptest.NewRequest(http.MethodPost, "http://api.example/api/v1/persistentvolumes", nil)) //nolint:bodyclose // There is none.
 	set.WatchCapacities(func() metrics.Capacities { return metrics.Capacities{Goal: 3, Current: 2, Obsolete: 1} })
 	queue := workqueue.NewTypedRateLimitingQueueWithConfig(workqueue.DefaultTypedControllerRateLimiter[string](),
 		workqueue.TypedRateLimitingQueueConfig[string]{Name: "claims", MetricsProvider: set.Queues})

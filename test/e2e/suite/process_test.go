@@ -72,7 +72,7 @@ func TestHTTP(t *testing.T) {
 	for _, queue := range queues {
 		names = append(names, queue[1])
 	}
-	if want := []string{"claims", "expansions", "modifications", "volumes"}; !slices.Equal(names, want) {
+	if want := []string{"claims", "expansions", "modifications", "protections", "volumes"}; !slices.Equal(names, want) {
 		t.Errorf("the queues are %q, want %q", names, want)
 	}
 }
