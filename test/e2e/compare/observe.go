@@ -144,9 +144,10 @@ func (s *side) mine(object *unstructured.Unstructured) bool {
 		object.GetLabels()["csi.storage.k8s.io/drivername"] == driver
 }
 
-// key names an object. One whose name is generated is told by what it is about.
+// key names an object. A storage capacity, whose name tells nobody anything, is told by
+// what it is about.
 func key(object *unstructured.Unstructured) string {
-	if object.GetGenerateName() == "" {
+	if object.GetKind() != "CSIStorageCapacity" {
 		return object.GetKind() + " " + object.GetName()
 	}
 	return fmt.Sprintf("%s %v %s", object.GetKind(), object.Object["storageClassName"], compact(object.Object["nodeTopology"]))
