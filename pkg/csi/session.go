@@ -101,10 +101,10 @@ func (s *Session) Watch(ctx context.Context, returned func()) error {
 // unlessDone returns the error, but nil when the context has ended: having been told
 // to stop is no failure.
 func unlessDone(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
+	if ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil
 }
 
 // meet waits for the driver to be ready and asks what it is. A driver that goes
