@@ -72,6 +72,8 @@ func (s *subject) explain() (Explanation, error) {
 	case provision.Skip:
 		e.Outcome = Nothing
 		e.Why = "the claim is bound, is being deleted, or is another driver's"
+	case provision.Await, provision.Compete:
+		// Of node deployment, which needs a cluster to be explained.
 	}
 	return e, nil
 }

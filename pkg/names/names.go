@@ -43,8 +43,9 @@ const (
 	ModifySecretNamespace = "volume.kubernetes.io/controller-modify-secret-namespace"
 )
 
-// AllowModeChange, on a VolumeSnapshotContent, lets its snapshot be restored to a
-// volume of another mode, if its value is "true" (KEP-3141).
+// AllowModeChange lets the snapshot of a VolumeSnapshotContent that has this
+// annotation, with the value "true", be restored to a volume of another mode
+// (KEP-3141).
 const AllowModeChange = "snapshot.storage.kubernetes.io/allow-volume-mode-change"
 
 // SnapshotManagedBy is the label of a VolumeSnapshotContent that names the node whose

@@ -46,7 +46,7 @@ func (s *Stage) NodeProxy(ctx context.Context) (*proxy.Proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the kubeconfig for node deployment: %w", err)
 	}
-	return proxy.Start(config)
+	return proxy.Start(config) //nolint:contextcheck // it lives until it is closed
 }
 
 // StartNodeDriver starts the driver of one node of several, which is a node made by
