@@ -14,9 +14,8 @@ const (
 	// MaxLoss is the part of a burst's throughput.
 	MaxLoss = 0.1
 	// MaxRoundTrips is for a claim that comes alone, in the time of a round trip to
-	// the API server. A claim takes part in other things that vary by more than the
-	// quarter.
-	MaxRoundTrips = 1.25
+	// the API server.
+	MaxRoundTrips = 1
 )
 
 // Sample is one measurement in one mode.

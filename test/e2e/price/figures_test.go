@@ -24,7 +24,7 @@ func TestFigures(t *testing.T) {
 		"cheap":      {sample(10*time.Second, 60, 24*time.Millisecond), ""},
 		"many":       {sample(10*time.Second, 120, 24*time.Millisecond), "extra writes a volume: 0.120, at most 0.100"},
 		"slow":       {sample(12*time.Second, 60, 24*time.Millisecond), "loss of throughput: 0.167, at most 0.100"},
-		"slow alone": {sample(10*time.Second, 60, 28*time.Millisecond), "round trips of a lone claim: 2.000, at most 1.250"},
+		"slow alone": {sample(10*time.Second, 60, 28*time.Millisecond), "round trips of a lone claim: 2.000, at most 1.000"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
