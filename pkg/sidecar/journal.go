@@ -113,18 +113,25 @@ func (c *provisioner) adopt(ctx context.Context) error {
 // adoptLate takes over what a former leader has written after it was no longer
 // one.
 func (c *provisioner) adoptLate(ctx context.Context, stop <-chan struct{}) {
-	ticker := time.NewTicker(adoptEvery)
+	every(ctx, stop, adoptEvery, func() {
+		if err := c.adopt(ctx); err != nil {
+			klog.FromContext(ctx).Error(err, "Looking for late records in the journal")
+		}
+	})
+}
+
+// every does something after each period, until stop is closed or ctx ends.
+func every(ctx context.Context, stop <-chan struct{}, period time.Duration, do func()) {
+	ticker := time.NewTicker(period)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ticker.C:
+			do()
 		case <-stop:
 			return
 		case <-ctx.Done():
 			return
-		}
-		if err := c.adopt(ctx); err != nil {
-			klog.FromContext(ctx).Error(err, "Looking for late records in the journal")
 		}
 	}
 }

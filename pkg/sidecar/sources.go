@@ -220,9 +220,7 @@ func (g *guard) sweepOrphans(ctx context.Context, stop <-chan struct{}) {
 	if g.sweep <= 0 {
 		return
 	}
-	ticker := time.NewTicker(g.sweep)
-	defer ticker.Stop()
-	for {
+	look := func() {
 		snapshots, err := g.informers.ProtectedSnapshots()
 		if err != nil {
 			klog.FromContext(ctx).Error(err, "Looking for snapshots that are kept for no restore")
@@ -230,12 +228,7 @@ func (g *guard) sweepOrphans(ctx context.Context, stop <-chan struct{}) {
 		for _, snapshot := range snapshots {
 			g.queue.Add(snapshot.Object().Key)
 		}
-		select {
-		case <-ticker.C:
-		case <-stop:
-			return
-		case <-ctx.Done():
-			return
-		}
 	}
+	look()
+	every(ctx, stop, g.sweep, look)
 }

@@ -2,6 +2,7 @@ package provision
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	csipb "github.com/container-storage-interface/spec/lib/go/csi"
@@ -124,16 +125,7 @@ func contentSource(in Input) (*csipb.VolumeContentSource, *source.Object, error)
 
 // SnapshotProtected tells whether the snapshot has the finalizer of restores.
 func SnapshotProtected(snapshot *source.Snapshot) bool {
-	return hasFinalizer(snapshot.Finalizers, names.SnapshotFinalizer)
-}
-
-func hasFinalizer(finalizers []string, wanted string) bool {
-	for _, finalizer := range finalizers {
-		if finalizer == wanted {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(snapshot.Finalizers, names.SnapshotFinalizer)
 }
 
 // restorable finds out why a snapshot can't be restored for the claim; nil if it

@@ -42,29 +42,11 @@ const startTimeout = 30 * time.Second
 func (s *Stage) StartDriver(ctx context.Context, id, name string, flags ...string) (*Driver, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	plugin := filepath.Join(s.Cluster.KubeletDir(), "plugins", id)
-	state := filepath.Join(s.Cluster.Dir(), "volumes", id)
-	for _, dir := range []string{plugin, state} {
-		if err := os.MkdirAll(dir, 0o750); err != nil {
-			return nil, fmt.Errorf("starting driver %s: %w", id, err)
-		}
+	d, err := s.newDriver(id, name, s.Cluster.NodeName())
+	if err != nil {
+		return nil, err
 	}
-	d := &Driver{
-		Name:        name,
-		TopologyKey: "topology." + name + "/node",
-		Socket:      filepath.Join(plugin, "csi.sock"),
-		Control:     control.New(filepath.Join(plugin, "control.sock")),
-		stage:       s,
-		id:          id,
-	}
-	d.command = append([]string{
-		s.Program("driver"),
-		"--name=" + name,
-		"--endpoint=" + d.Socket,
-		"--control-socket=" + filepath.Join(plugin, "control.sock"),
-		"--state-dir=" + state,
-		"--node-id=" + s.Cluster.NodeName(),
-	}, flags...)
+	d.command = append(d.command, flags...)
 	if s.Kubelet {
 		d.command = append(d.command, "--registration-dir="+s.Cluster.RegistrationDir())
 	}
@@ -72,6 +54,35 @@ func (s *Stage) StartDriver(ctx context.Context, id, name string, flags ...strin
 		return nil, err
 	}
 	return d, d.register(ctx)
+}
+
+// newDriver prepares a driver for a node, and starts nothing.
+func (s *Stage) newDriver(id, name, node string) (*Driver, error) {
+	plugin := filepath.Join(s.Cluster.KubeletDir(), "plugins", id)
+	state := filepath.Join(s.Cluster.Dir(), "volumes", id)
+	for _, dir := range []string{plugin, state} {
+		if err := os.MkdirAll(dir, 0o750); err != nil {
+			return nil, fmt.Errorf("starting driver %s: %w", id, err)
+		}
+	}
+	socket := filepath.Join(plugin, "control.sock")
+	d := &Driver{
+		Name:        name,
+		TopologyKey: "topology." + name + "/node",
+		Socket:      filepath.Join(plugin, "csi.sock"),
+		Control:     control.New(socket),
+		stage:       s,
+		id:          id,
+	}
+	d.command = []string{
+		s.Program("driver"),
+		"--name=" + name,
+		"--endpoint=" + d.Socket,
+		"--control-socket=" + socket,
+		"--state-dir=" + state,
+		"--node-id=" + node,
+	}
+	return d, nil
 }
 
 // Start starts the driver (again), with further flags, and waits until it

@@ -9,7 +9,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/clientcmd"
 
-	"github.com/csi-provisioner/csi-provisioner/test/e2e/driver/control"
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/proxy"
 )
 
@@ -55,33 +54,13 @@ func (s *Stage) NodeProxy(ctx context.Context) (*proxy.Proxy, error) {
 func (s *Stage) StartNodeDriver(ctx context.Context, id, name, node string, flags ...string) (*Driver, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	plugin := filepath.Join(s.Cluster.KubeletDir(), "plugins", id)
-	state := filepath.Join(s.Cluster.Dir(), "volumes", id)
-	for _, dir := range []string{plugin, state} {
-		if err := os.MkdirAll(dir, 0o750); err != nil {
-			return nil, fmt.Errorf("starting driver %s: %w", id, err)
-		}
-	}
-	d := &Driver{
-		Name:        name,
-		TopologyKey: "topology." + name + "/node",
-		Socket:      filepath.Join(plugin, "csi.sock"),
-		Control:     control.New(filepath.Join(plugin, "control.sock")),
-		stage:       s,
-		id:          id,
+	d, err := s.newDriver(id, name, node)
+	if err != nil {
+		return nil, err
 	}
 	place := d.TopologyKey + "=" + node
-	d.command = append([]string{
-		s.Program("driver"),
-		"--name=" + name,
-		"--endpoint=" + d.Socket,
-		"--control-socket=" + filepath.Join(plugin, "control.sock"),
-		"--state-dir=" + state,
-		"--backend=directory",
-		"--node-id=" + node,
-		"--segments=" + place,
-		"--topologies=" + place,
-	}, flags...)
+	d.command = append(d.command, "--backend=directory", "--segments="+place, "--topologies="+place)
+	d.command = append(d.command, flags...)
 	return d, d.Start(ctx)
 }
 

@@ -2,6 +2,7 @@ package stage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -90,6 +91,16 @@ func (s *Stage) furnish(ctx context.Context) error {
 
 // Close ends the cluster and all that runs in it.
 func (s *Stage) Close() error { return s.Cluster.Stop() }
+
+// End closes the stage, and keeps the logs if wanted.
+func (s *Stage) End(keepLogs bool, progress func(message string)) error {
+	var err error
+	if keepLogs {
+		progress("the logs are kept in " + s.Cluster.LogDir())
+		err = s.Cluster.Keep()
+	}
+	return errors.Join(err, s.Close())
+}
 
 // Manifests returns the path of the directory with what a user applies.
 func (s *Stage) Manifests() string { return filepath.Join(s.top, "deploy", "kubernetes") }

@@ -75,13 +75,7 @@ func run(ctx context.Context, f flags) (sound bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	defer func() {
-		if f.keep {
-			say("the logs are kept in " + s.Cluster.LogDir())
-			err = errors.Join(err, s.Cluster.Keep())
-		}
-		err = errors.Join(err, s.Close())
-	}()
+	defer func() { err = errors.Join(err, s.End(f.keep, say)) }()
 	all, err := f.play(ctx, s, say)
 	sound = true
 	for _, figures := range all {

@@ -49,13 +49,7 @@ func run(ctx context.Context, options soak.Options, out string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			options.Progress("the logs are kept in " + s.Cluster.LogDir())
-			err = errors.Join(err, s.Cluster.Keep())
-		}
-		err = errors.Join(err, s.Close())
-	}()
+	defer func() { err = errors.Join(err, s.End(err != nil, options.Progress)) }()
 	result, err := soak.Run(ctx, s, options)
 	if result != nil {
 		fmt.Printf("\n%s\n", result.Table())
