@@ -156,7 +156,20 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	p.writes = append(p.writes, write)
 	p.mu.Unlock()
-	p.serve(&notedWriter{ResponseWriter: w, mu: &p.mu, write: write}, r, body)
+	answer := httptest.NewRecorder()
+	p.serve(answer, r, body)
+	if r.Context().Err() != nil {
+		return // The client gave up, and the answer may be cut off.
+	}
+	p.note(write, answer)
+	copyAnswer(w, answer)
+}
+
+// note notes an answer, before the client has it.
+func (p *Proxy) note(write *Write, answer *httptest.ResponseRecorder) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	write.Code, write.Answer = answer.Code, answer.Body.Bytes()
 }
 
 func (p *Proxy) serve(w http.ResponseWriter, r *http.Request, body []byte) {
@@ -215,27 +228,3 @@ func copyAnswer(w http.ResponseWriter, answer *httptest.ResponseRecorder) {
 	w.WriteHeader(answer.Code)
 	_, _ = w.Write(answer.Body.Bytes()) // likewise
 }
-
-// notedWriter notes the answer.
-type notedWriter struct {
-	http.ResponseWriter
-	mu    *sync.Mutex
-	write *Write
-}
-
-func (w *notedWriter) WriteHeader(code int) {
-	w.mu.Lock()
-	w.write.Code = code
-	w.mu.Unlock()
-	w.ResponseWriter.WriteHeader(code)
-}
-
-func (w *notedWriter) Write(content []byte) (int, error) {
-	w.mu.Lock()
-	w.write.Answer = append(w.write.Answer, content...)
-	w.mu.Unlock()
-	return w.ResponseWriter.Write(content)
-}
-
-// Unwrap is for http.ResponseController.
-func (w *notedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

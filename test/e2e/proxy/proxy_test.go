@@ -74,6 +74,41 @@ func TestForwardsAndRecords(t *testing.T) {
 	}
 }
 
+// TestCutOff: of an answer whose client gives up in the middle, nothing is noted.
+func TestCutOff(t *testing.T) {
+	t.Parallel()
+	begun, ended := make(chan struct{}), make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer close(ended)
+		fmt.Fprint(w, `{"half":`)
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	}))
+	t.Cleanup(server.Close)
+	p, err := Start(&rest.Config{Host: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	p.forward.ModifyResponse = func(*http.Response) error {
+		close(begun)
+		return nil
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() {
+		<-begun
+		cancel()
+	}()
+	if _, err := patch(ctx, p, "{}"); err == nil {
+		t.Error("the client has had an answer")
+	}
+	<-ended
+	if diff := cmp.Diff([]Write{{Method: "PATCH", Path: claimPath, Body: []byte("{}")}}, p.Writes(Match{})); diff != "" {
+		t.Errorf("writes (-want +got):\n%s", diff)
+	}
+}
+
 func TestRules(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
