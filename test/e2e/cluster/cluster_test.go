@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -203,6 +204,17 @@ func testComponents(t *testing.T, c *cluster.Cluster) {
 		defer cancel()
 		return c.Client().CoreV1().RESTClient().Get().AbsPath("/version").Do(ctx).Error()
 	}
+	for range 20 {
+		if err := server.Pause(); err != nil {
+			t.Fatal(err)
+		}
+		if running := runningThreads(t, server.Process().Pid()); len(running) > 0 {
+			t.Errorf("threads of a paused API server run: %v", running)
+		}
+		if err := server.Resume(); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := server.Pause(); err != nil {
 		t.Fatal(err)
 	}
@@ -230,4 +242,25 @@ func testComponents(t *testing.T, c *cluster.Cluster) {
 	if err := version(); err != nil {
 		t.Errorf("a restarted API server: %v", err)
 	}
+}
+
+// runningThreads returns the threads of a process that have not stopped, with their
+// states.
+func runningThreads(t *testing.T, pid int) []string {
+	t.Helper()
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("finding the threads of process %d: %v", pid, err)
+	}
+	var running []string
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, state, _ := strings.Cut(string(content), ") "); !strings.HasPrefix(state, "T") {
+			running = append(running, file+" "+state[:1])
+		}
+	}
+	return running
 }

@@ -9,6 +9,9 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A Process is a process of the cluster: a component's, or one that was started
@@ -88,8 +91,40 @@ func (p *Process) Signal(signal os.Signal) error {
 }
 
 // Pause stops the process where it is, as a machine does that hangs: its
-// connections stay open, and nothing is answered.
-func (p *Process) Pause() error { return p.Signal(syscall.SIGSTOP) }
+// connections stay open, and nothing is answered. It returns when the last thread
+// has stopped; until then, a request might still be answered. The error for one that
+// ends instead is os.ErrProcessDone.
+func (p *Process) Pause() error {
+	if err := p.Signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	late := time.After(stopTimeout)
+	for !p.isStopped() {
+		select {
+		case <-time.After(stopPoll):
+		case <-p.done:
+			return fmt.Errorf("waiting for %s to stop: %w", p.name, os.ErrProcessDone)
+		case <-late:
+			return fmt.Errorf("waiting for %s to stop: it has not in %s", p.name, stopTimeout)
+		}
+	}
+	return nil
+}
+
+const (
+	// stopTimeout bounds how long the threads of a process take to stop, and stopPoll
+	// is the time between two looks.
+	stopTimeout = 10 * time.Second
+	stopPoll    = 100 * time.Microsecond
+)
+
+// isStopped tells whether all threads have stopped: that is when the kernel tells the
+// parent.
+func (p *Process) isStopped() bool {
+	var info unix.Siginfo
+	err := unix.Waitid(unix.P_PID, p.Pid(), &info, unix.WSTOPPED|unix.WNOHANG|unix.WNOWAIT, nil)
+	return err == nil && info.Signo != 0
+}
 
 // Resume lets a paused process go on.
 func (p *Process) Resume() error { return p.Signal(syscall.SIGCONT) }
