@@ -8,7 +8,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
 )
 
 // Volumes makes and deletes volumes at a driver. Both calls are idempotent (CSI
@@ -30,9 +29,6 @@ type Driver interface {
 	Volumes
 	Growth
 }
-
-// SameRequest tells whether one request repeats the other.
-func SameRequest(a, b *csipb.CreateVolumeRequest) bool { return proto.Equal(a, b) }
 
 // NewDriver returns the port over a connection.
 func NewDriver(conn grpc.ClientConnInterface) Driver {
