@@ -32,7 +32,7 @@ func (w *walk) lookUp(ctx context.Context) attempt.Event {
 	case claim.UID != w.now.UID, claim.DeletionTimestamp != nil, claim.Spec.VolumeName != "":
 		return attempt.Event{What: attempt.Unwanted}
 	}
-	volume, err := w.deps.Store.Get(ctx, w.planned.Plan.Volume.Name)
+	volume, err := w.deps.Store.Get(ctx, provision.VolumeName(w.config.Options, claim))
 	switch {
 	case apierrors.IsNotFound(err):
 		return attempt.Event{What: attempt.Absent}
@@ -73,7 +73,8 @@ func (w *walk) recordIntent(ctx context.Context, facts attempt.Claim, step attem
 		}
 	}
 	if err := w.deps.Journal.Begin(ctx, w.intent(step.Plans, step.Handle)); err != nil {
-		return w.undone(err)
+		w.fail(err)
+		return attempt.Event{What: attempt.Unwritten, Handle: step.Handle}
 	}
 	return attempt.Event{What: attempt.Written, Plans: step.Plans, Handle: step.Handle}
 }

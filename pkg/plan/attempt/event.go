@@ -18,6 +18,9 @@ const (
 	Recalled
 	// Written: the journal has the event's Plans and Handle. It answers Record.
 	Written
+	// Unwritten: it is not known whether the journal has the event's Handle, or will
+	// have it. It answers Record, where that has failed.
+	Unwritten
 	// Failed: CreateVolume was called, and has failed with the event's Answer.
 	Failed
 	// Created: the driver has a volume that can be used. It answers Create.
@@ -51,7 +54,7 @@ const (
 // Events returns all kinds of events, in their order.
 func Events() []What {
 	return []What{
-		Found, Absent, Unwanted, Recalled, Written, Failed, Created, Unfit, Kept, Rejected, NameTaken,
+		Found, Absent, Unwanted, Recalled, Written, Unwritten, Failed, Created, Unfit, Kept, Rejected, NameTaken,
 		VolumeTaken, Unclear, Removed, Ended, Withdrawn, Undone, Reported,
 	}
 }
@@ -59,7 +62,7 @@ func Events() []What {
 // String returns the name of the kind.
 func (w What) String() string {
 	return [...]string{
-		"Found", "Absent", "Unwanted", "Recalled", "Written", "Failed", "Created", "Unfit", "Kept", "Rejected", "NameTaken",
+		"Found", "Absent", "Unwanted", "Recalled", "Written", "Unwritten", "Failed", "Created", "Unfit", "Kept", "Rejected", "NameTaken",
 		"VolumeTaken", "Unclear", "Removed", "Ended", "Withdrawn", "Undone", "Reported",
 	}[w]
 }
@@ -67,7 +70,7 @@ func (w What) String() string {
 // Event is something that has happened, mostly in answer to a step.
 type Event struct {
 	What What
-	// Plans and Handle are those of the record, for Recalled and Written.
+	// Plans and Handle are those of the record, for Recalled, Written and Unwritten.
 	Plans Plans
 	// Handle is also that of the volume, for Created and Unfit.
 	Handle string

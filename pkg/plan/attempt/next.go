@@ -136,9 +136,14 @@ func recorded(s State, c Claim) Step {
 // stored rather than removed, and one whose PersistentVolume was sent is stored in any
 // case, as it may be there already.
 func made(s State, c Claim) Step {
-	retained := s.Past == Earlier && s.Plans.Current().Retains() && c.Want == Left
-	if c.Want == Wanted || s.Past == Sent || retained {
+	used := s.Past == Earlier && s.Plans.Current().Retains()
+	switch {
+	case c.Want == Wanted, s.Past == Sent, c.Want == Left && used:
 		return Step{Do: Store}
+	case used:
+		// To store it would hand over the data, and to remove it lose them, if the
+		// claim has been bound before. Only the API server knows.
+		return Step{Do: Look}
 	}
 	return s.mark()
 }

@@ -1,10 +1,18 @@
 package attempt
 
+import (
+	"slices"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/provision"
+)
+
 // Observe returns the state after an event.
 func Observe(s State, e Event) State {
 	switch e.What {
 	case Recalled:
 		return s.recall(e)
+	case Unwritten:
+		return s.unwritten(e)
 	case Undone:
 		s.News = Blocked
 		return s
@@ -91,8 +99,11 @@ func (s State) asked(e Event) State {
 	case e.What == Written:
 		return s.written(e)
 	case e.What == Ended && s.Phase == Recorded:
-		return State{}
+		return s.ending(e)
 	case s.Phase == Idle:
+		if e.What == Found {
+			s.Phase = Settled
+		}
 	case e.What == Created:
 		s.Phase, s.Handle, s.News = Made, e.Handle, None
 	case e.What == Unfit:
@@ -108,11 +119,36 @@ func (s State) written(e Event) State {
 	if e.What != Written {
 		return s
 	}
-	s.Plans, s.Handle, s.Phase = e.Plans, e.Handle, Recorded
-	if s.Handle != "" {
+	sent := s.wasSent(e.Plans.Current())
+	s.Plans, s.Handle = e.Plans, e.Handle
+	switch {
+	case s.Handle != "":
 		s.Phase = Removing
+	case sent:
+		s.Phase = Ambiguous
+	default:
+		s.Phase = Recorded
 	}
 	return s
+}
+
+// unwritten is about a record that may or may not be durable. One that says that the
+// volume is to be removed binds whoever reads it, so there is no way back from it.
+func (s State) unwritten(e Event) State {
+	if s.Phase == Made && e.Handle != "" {
+		s.Phase = Unusable
+	}
+	s.News = Blocked
+	return s
+}
+
+// wasSent tells whether a request is among those that may have made the volume.
+func (s State) wasSent(plan *provision.Plan) bool {
+	plans := s.Plans
+	if s.Phase == Recorded {
+		plans = plans.drop()
+	}
+	return slices.ContainsFunc(plans.All(), plan.Repeats)
 }
 
 // failed applies the table of the package comment.
@@ -176,6 +212,14 @@ func (s State) storing(e Event) State {
 		return s.written(e)
 	case Kept:
 		s.Phase, s.Handle, s.News = Stored, "", Succeeded
+	case Found:
+		s.Phase, s.Handle, s.News = Stored, "", Paused
+	case Absent:
+		// The claim is there, and has no volume: nobody has used it.
+		s.Past = Never
+	case Unwanted:
+		// As if it had been sent: it is stored in any case.
+		s.Past = Sent
 	case Unclear:
 		s.Past, s.News = Sent, Blocked
 	case VolumeTaken:
@@ -202,6 +246,10 @@ func (s State) ending(e Event) State {
 		return s
 	case s.Phase == Stored:
 		return State{Phase: Settled, News: s.News}
+	}
+	if s.Past == Earlier {
+		// By now, the claim may have gone, or have got another PersistentVolume.
+		return State{Phase: Doubtful, News: s.News}
 	}
 	return State{News: s.News}
 }
