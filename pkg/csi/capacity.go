@@ -12,7 +12,7 @@ import (
 
 // Capacity tells how much room a driver has (CSI spec, GetCapacity).
 type Capacity interface {
-	GetCapacity(ctx context.Context, request *csipb.GetCapacityRequest) (*csipb.GetCapacityResponse, error)
+	GetCapacity(ctx context.Context, request *csipb.GetCapacityRequest, options ...Option) (*csipb.GetCapacityResponse, error)
 }
 
 // NewCapacity returns the port over a connection.
@@ -22,8 +22,8 @@ func NewCapacity(conn grpc.ClientConnInterface) Capacity {
 
 type remoteCapacity struct{ client csipb.ControllerClient }
 
-func (r remoteCapacity) GetCapacity(ctx context.Context, request *csipb.GetCapacityRequest) (*csipb.GetCapacityResponse, error) {
-	return r.client.GetCapacity(ctx, request)
+func (r remoteCapacity) GetCapacity(ctx context.Context, request *csipb.GetCapacityRequest, options ...Option) (*csipb.GetCapacityResponse, error) {
+	return r.client.GetCapacity(ctx, request, options...)
 }
 
 // TimeoutCapacity gives each call that much time, as [Timeout] does.
@@ -36,10 +36,10 @@ type timedCapacity struct {
 	timed
 }
 
-func (t timedCapacity) GetCapacity(ctx context.Context, request *csipb.GetCapacityRequest) (*csipb.GetCapacityResponse, error) {
+func (t timedCapacity) GetCapacity(ctx context.Context, request *csipb.GetCapacityRequest, options ...Option) (*csipb.GetCapacityResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, t.timeout)
 	defer cancel()
-	response, err := t.next.GetCapacity(ctx, request)
+	response, err := t.next.GetCapacity(ctx, request, options...)
 	return response, t.explain(ctx, err, "--timeout")
 }
 
@@ -53,12 +53,12 @@ type limitedCapacity struct {
 	slots slots
 }
 
-func (l limitedCapacity) GetCapacity(ctx context.Context, request *csipb.GetCapacityRequest) (*csipb.GetCapacityResponse, error) {
-	if err := l.slots.take(ctx); err != nil {
+func (l limitedCapacity) GetCapacity(ctx context.Context, request *csipb.GetCapacityRequest, options ...Option) (*csipb.GetCapacityResponse, error) {
+	if err := l.slots.take(ctx, options); err != nil {
 		return nil, err
 	}
 	defer l.slots.give()
-	return l.next.GetCapacity(ctx, request)
+	return l.next.GetCapacity(ctx, request, options...)
 }
 
 // Unimplemented tells whether the error says that the driver does not have the
@@ -76,8 +76,8 @@ type watched struct {
 	tell func(request *csipb.CreateVolumeRequest)
 }
 
-func (w watched) CreateVolume(ctx context.Context, request *csipb.CreateVolumeRequest) (*csipb.CreateVolumeResponse, error) {
-	response, err := w.Driver.CreateVolume(ctx, request)
+func (w watched) CreateVolume(ctx context.Context, request *csipb.CreateVolumeRequest, options ...Option) (*csipb.CreateVolumeResponse, error) {
+	response, err := w.Driver.CreateVolume(ctx, request, options...)
 	if Classify(err) == Exhausted {
 		w.tell(request)
 	}

@@ -22,7 +22,7 @@ import (
 // room implements csi.Capacity as a test says.
 type room func(ctx context.Context) (*csipb.GetCapacityResponse, error)
 
-func (r room) GetCapacity(ctx context.Context, _ *csipb.GetCapacityRequest) (*csipb.GetCapacityResponse, error) {
+func (r room) GetCapacity(ctx context.Context, _ *csipb.GetCapacityRequest, _ ...csi.Option) (*csipb.GetCapacityResponse, error) {
 	return r(ctx)
 }
 
@@ -115,7 +115,7 @@ type refusing struct {
 	err error
 }
 
-func (f refusing) CreateVolume(context.Context, *csipb.CreateVolumeRequest) (*csipb.CreateVolumeResponse, error) {
+func (f refusing) CreateVolume(context.Context, *csipb.CreateVolumeRequest, ...csi.Option) (*csipb.CreateVolumeResponse, error) {
 	return nil, f.err
 }
 

@@ -27,36 +27,36 @@ type limited struct {
 	creates, deletes, expands, modifies slots
 }
 
-func (l limited) CreateVolume(ctx context.Context, request *csipb.CreateVolumeRequest) (*csipb.CreateVolumeResponse, error) {
-	if err := l.creates.take(ctx); err != nil {
+func (l limited) CreateVolume(ctx context.Context, request *csipb.CreateVolumeRequest, options ...Option) (*csipb.CreateVolumeResponse, error) {
+	if err := l.creates.take(ctx, options); err != nil {
 		return nil, err
 	}
 	defer l.creates.give()
-	return l.next.CreateVolume(ctx, request)
+	return l.next.CreateVolume(ctx, request, options...)
 }
 
-func (l limited) DeleteVolume(ctx context.Context, request *csipb.DeleteVolumeRequest) error {
-	if err := l.deletes.take(ctx); err != nil {
+func (l limited) DeleteVolume(ctx context.Context, request *csipb.DeleteVolumeRequest, options ...Option) error {
+	if err := l.deletes.take(ctx, options); err != nil {
 		return err
 	}
 	defer l.deletes.give()
-	return l.next.DeleteVolume(ctx, request)
+	return l.next.DeleteVolume(ctx, request, options...)
 }
 
-func (l limited) ControllerExpandVolume(ctx context.Context, request *csipb.ControllerExpandVolumeRequest) (*csipb.ControllerExpandVolumeResponse, error) {
-	if err := l.expands.take(ctx); err != nil {
+func (l limited) ControllerExpandVolume(ctx context.Context, request *csipb.ControllerExpandVolumeRequest, options ...Option) (*csipb.ControllerExpandVolumeResponse, error) {
+	if err := l.expands.take(ctx, options); err != nil {
 		return nil, err
 	}
 	defer l.expands.give()
-	return l.next.ControllerExpandVolume(ctx, request)
+	return l.next.ControllerExpandVolume(ctx, request, options...)
 }
 
-func (l limited) ControllerModifyVolume(ctx context.Context, request *csipb.ControllerModifyVolumeRequest) error {
-	if err := l.modifies.take(ctx); err != nil {
+func (l limited) ControllerModifyVolume(ctx context.Context, request *csipb.ControllerModifyVolumeRequest, options ...Option) error {
+	if err := l.modifies.take(ctx, options); err != nil {
 		return err
 	}
 	defer l.modifies.give()
-	return l.next.ControllerModifyVolume(ctx, request)
+	return l.next.ControllerModifyVolume(ctx, request, options...)
 }
 
 type slots struct {
@@ -66,7 +66,9 @@ type slots struct {
 
 func newSlots(n int, stop <-chan struct{}) slots { return slots{make(chan struct{}, n), stop} }
 
-func (s slots) take(ctx context.Context) error {
+// take waits for a slot. The options are looked at when there is one, as what a call
+// was decided on may have changed during the wait.
+func (s slots) take(ctx context.Context, options []Option) error {
 	select {
 	case <-s.stop:
 		return ErrStopping
@@ -74,6 +76,10 @@ func (s slots) take(ctx context.Context) error {
 	}
 	select {
 	case s.taken <- struct{}{}:
+		if err := Recheck(options); err != nil {
+			s.give()
+			return err
+		}
 		return nil
 	case <-s.stop:
 		return ErrStopping

@@ -14,15 +14,15 @@ import (
 // Volumes makes and deletes volumes at a driver. Both calls are idempotent (CSI
 // spec, CreateVolume and DeleteVolume); see [Classify] for their errors.
 type Volumes interface {
-	CreateVolume(ctx context.Context, request *csipb.CreateVolumeRequest) (*csipb.CreateVolumeResponse, error)
-	DeleteVolume(ctx context.Context, request *csipb.DeleteVolumeRequest) error
+	CreateVolume(ctx context.Context, request *csipb.CreateVolumeRequest, options ...Option) (*csipb.CreateVolumeResponse, error)
+	DeleteVolume(ctx context.Context, request *csipb.DeleteVolumeRequest, options ...Option) error
 }
 
 // Growth changes volumes that exist. Both calls are idempotent (CSI spec,
 // ControllerExpandVolume and ControllerModifyVolume).
 type Growth interface {
-	ControllerExpandVolume(ctx context.Context, request *csipb.ControllerExpandVolumeRequest) (*csipb.ControllerExpandVolumeResponse, error)
-	ControllerModifyVolume(ctx context.Context, request *csipb.ControllerModifyVolumeRequest) error
+	ControllerExpandVolume(ctx context.Context, request *csipb.ControllerExpandVolumeRequest, options ...Option) (*csipb.ControllerExpandVolumeResponse, error)
+	ControllerModifyVolume(ctx context.Context, request *csipb.ControllerModifyVolumeRequest, options ...Option) error
 }
 
 // Driver is all that is asked of a driver.
@@ -41,21 +41,21 @@ func NewDriver(conn grpc.ClientConnInterface) Driver {
 
 type remote struct{ client csipb.ControllerClient }
 
-func (r remote) CreateVolume(ctx context.Context, request *csipb.CreateVolumeRequest) (*csipb.CreateVolumeResponse, error) {
-	return r.client.CreateVolume(ctx, request)
+func (r remote) CreateVolume(ctx context.Context, request *csipb.CreateVolumeRequest, options ...Option) (*csipb.CreateVolumeResponse, error) {
+	return r.client.CreateVolume(ctx, request, options...)
 }
 
-func (r remote) DeleteVolume(ctx context.Context, request *csipb.DeleteVolumeRequest) error {
-	_, err := r.client.DeleteVolume(ctx, request)
+func (r remote) DeleteVolume(ctx context.Context, request *csipb.DeleteVolumeRequest, options ...Option) error {
+	_, err := r.client.DeleteVolume(ctx, request, options...)
 	return err
 }
 
-func (r remote) ControllerExpandVolume(ctx context.Context, request *csipb.ControllerExpandVolumeRequest) (*csipb.ControllerExpandVolumeResponse, error) {
-	return r.client.ControllerExpandVolume(ctx, request)
+func (r remote) ControllerExpandVolume(ctx context.Context, request *csipb.ControllerExpandVolumeRequest, options ...Option) (*csipb.ControllerExpandVolumeResponse, error) {
+	return r.client.ControllerExpandVolume(ctx, request, options...)
 }
 
-func (r remote) ControllerModifyVolume(ctx context.Context, request *csipb.ControllerModifyVolumeRequest) error {
-	_, err := r.client.ControllerModifyVolume(ctx, request)
+func (r remote) ControllerModifyVolume(ctx context.Context, request *csipb.ControllerModifyVolumeRequest, options ...Option) error {
+	_, err := r.client.ControllerModifyVolume(ctx, request, options...)
 	return err
 }
 
@@ -69,30 +69,30 @@ type timed struct {
 	timeout time.Duration
 }
 
-func (t timed) CreateVolume(ctx context.Context, request *csipb.CreateVolumeRequest) (*csipb.CreateVolumeResponse, error) {
+func (t timed) CreateVolume(ctx context.Context, request *csipb.CreateVolumeRequest, options ...Option) (*csipb.CreateVolumeResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, t.timeout)
 	defer cancel()
-	response, err := t.next.CreateVolume(ctx, request)
+	response, err := t.next.CreateVolume(ctx, request, options...)
 	return response, t.explain(ctx, err, "--timeout")
 }
 
-func (t timed) DeleteVolume(ctx context.Context, request *csipb.DeleteVolumeRequest) error {
+func (t timed) DeleteVolume(ctx context.Context, request *csipb.DeleteVolumeRequest, options ...Option) error {
 	ctx, cancel := context.WithTimeout(ctx, t.timeout)
 	defer cancel()
-	return t.explain(ctx, t.next.DeleteVolume(ctx, request), "--timeout")
+	return t.explain(ctx, t.next.DeleteVolume(ctx, request, options...), "--timeout")
 }
 
-func (t timed) ControllerExpandVolume(ctx context.Context, request *csipb.ControllerExpandVolumeRequest) (*csipb.ControllerExpandVolumeResponse, error) {
+func (t timed) ControllerExpandVolume(ctx context.Context, request *csipb.ControllerExpandVolumeRequest, options ...Option) (*csipb.ControllerExpandVolumeResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, t.timeout)
 	defer cancel()
-	response, err := t.next.ControllerExpandVolume(ctx, request)
+	response, err := t.next.ControllerExpandVolume(ctx, request, options...)
 	return response, t.explain(ctx, err, "--resize-timeout")
 }
 
-func (t timed) ControllerModifyVolume(ctx context.Context, request *csipb.ControllerModifyVolumeRequest) error {
+func (t timed) ControllerModifyVolume(ctx context.Context, request *csipb.ControllerModifyVolumeRequest, options ...Option) error {
 	ctx, cancel := context.WithTimeout(ctx, t.timeout)
 	defer cancel()
-	return t.explain(ctx, t.next.ControllerModifyVolume(ctx, request), "--modify-timeout")
+	return t.explain(ctx, t.next.ControllerModifyVolume(ctx, request, options...), "--modify-timeout")
 }
 
 // deadlineSlack is how much earlier than this side's the driver's clock may ring:

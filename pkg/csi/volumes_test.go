@@ -52,19 +52,19 @@ func (b *busy) call(ctx context.Context, verb, name string) error {
 	}
 }
 
-func (b *busy) CreateVolume(ctx context.Context, request *csipb.CreateVolumeRequest) (*csipb.CreateVolumeResponse, error) {
+func (b *busy) CreateVolume(ctx context.Context, request *csipb.CreateVolumeRequest, _ ...csi.Option) (*csipb.CreateVolumeResponse, error) {
 	return &csipb.CreateVolumeResponse{}, b.call(ctx, "create", request.GetName())
 }
 
-func (b *busy) DeleteVolume(ctx context.Context, request *csipb.DeleteVolumeRequest) error {
+func (b *busy) DeleteVolume(ctx context.Context, request *csipb.DeleteVolumeRequest, _ ...csi.Option) error {
 	return b.call(ctx, "delete", request.GetVolumeId())
 }
 
-func (b *busy) ControllerExpandVolume(ctx context.Context, request *csipb.ControllerExpandVolumeRequest) (*csipb.ControllerExpandVolumeResponse, error) {
+func (b *busy) ControllerExpandVolume(ctx context.Context, request *csipb.ControllerExpandVolumeRequest, _ ...csi.Option) (*csipb.ControllerExpandVolumeResponse, error) {
 	return &csipb.ControllerExpandVolumeResponse{}, b.call(ctx, "expand", request.GetVolumeId())
 }
 
-func (b *busy) ControllerModifyVolume(ctx context.Context, request *csipb.ControllerModifyVolumeRequest) error {
+func (b *busy) ControllerModifyVolume(ctx context.Context, request *csipb.ControllerModifyVolumeRequest, _ ...csi.Option) error {
 	return b.call(ctx, "modify", request.GetVolumeId())
 }
 
@@ -217,17 +217,19 @@ func TestLimitGivesThePlaceBackAfterAPanic(t *testing.T) {
 
 type panicking struct{}
 
-func (panicking) CreateVolume(context.Context, *csipb.CreateVolumeRequest) (*csipb.CreateVolumeResponse, error) {
+func (panicking) CreateVolume(context.Context, *csipb.CreateVolumeRequest, ...csi.Option) (*csipb.CreateVolumeResponse, error) {
 	panic("create")
 }
 
-func (panicking) DeleteVolume(context.Context, *csipb.DeleteVolumeRequest) error { panic("delete") }
+func (panicking) DeleteVolume(context.Context, *csipb.DeleteVolumeRequest, ...csi.Option) error {
+	panic("delete")
+}
 
-func (panicking) ControllerExpandVolume(context.Context, *csipb.ControllerExpandVolumeRequest) (*csipb.ControllerExpandVolumeResponse, error) {
+func (panicking) ControllerExpandVolume(context.Context, *csipb.ControllerExpandVolumeRequest, ...csi.Option) (*csipb.ControllerExpandVolumeResponse, error) {
 	panic("expand")
 }
 
-func (panicking) ControllerModifyVolume(context.Context, *csipb.ControllerModifyVolumeRequest) error {
+func (panicking) ControllerModifyVolume(context.Context, *csipb.ControllerModifyVolumeRequest, ...csi.Option) error {
 	panic("modify")
 }
 

@@ -28,6 +28,7 @@ import (
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller/capacity"
+	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
 	"github.com/csi-provisioner/csi-provisioner/pkg/names"
 	plan "github.com/csi-provisioner/csi-provisioner/pkg/plan/capacity"
 )
@@ -263,7 +264,7 @@ func (w *world) AllCapacities() []*storagev1.CSIStorageCapacity {
 }
 
 // GetCapacity is the driver's.
-func (w *world) GetCapacity(_ context.Context, request *csipb.GetCapacityRequest) (*csipb.GetCapacityResponse, error) {
+func (w *world) GetCapacity(_ context.Context, request *csipb.GetCapacityRequest, _ ...csi.Option) (*csipb.GetCapacityResponse, error) {
 	w.mu.Lock()
 	w.calls[request.GetParameters()["class"]+"/"+request.GetAccessibleTopology().GetSegments()["zone"]]++
 	answer := w.answer

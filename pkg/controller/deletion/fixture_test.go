@@ -204,11 +204,11 @@ func (w *world) call(words ...string) error {
 }
 
 // CreateVolume is none of the controller's business.
-func (w *world) CreateVolume(context.Context, *csipb.CreateVolumeRequest) (*csipb.CreateVolumeResponse, error) {
+func (w *world) CreateVolume(context.Context, *csipb.CreateVolumeRequest, ...csi.Option) (*csipb.CreateVolumeResponse, error) {
 	return nil, errors.Join(errors.New("a volume is created"), w.call("CreateVolume"))
 }
 
-func (w *world) DeleteVolume(ctx context.Context, request *csipb.DeleteVolumeRequest) error {
+func (w *world) DeleteVolume(ctx context.Context, request *csipb.DeleteVolumeRequest, _ ...csi.Option) error {
 	w.migrated = csi.IsForMigrated(ctx)
 	w.credentials = request.GetSecrets()
 	return w.call("DeleteVolume", request.GetVolumeId())

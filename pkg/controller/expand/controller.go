@@ -47,7 +47,7 @@ type Deps struct {
 
 // Expander grows volumes at the driver; see [csi.Growth].
 type Expander interface {
-	ControllerExpandVolume(ctx context.Context, request *csipb.ControllerExpandVolumeRequest) (*csipb.ControllerExpandVolumeResponse, error)
+	ControllerExpandVolume(ctx context.Context, request *csipb.ControllerExpandVolumeRequest, options ...csi.Option) (*csipb.ControllerExpandVolumeResponse, error)
 }
 
 // SecretReader reads Secrets; see [kube.Secrets].

@@ -103,7 +103,7 @@ func (s volumeStore) Patch(_ context.Context, from, to *corev1.PersistentVolume)
 
 type driver struct{ w *world }
 
-func (d driver) ControllerExpandVolume(ctx context.Context, request *csipb.ControllerExpandVolumeRequest) (*csipb.ControllerExpandVolumeResponse, error) {
+func (d driver) ControllerExpandVolume(ctx context.Context, request *csipb.ControllerExpandVolumeRequest, _ ...csi.Option) (*csipb.ControllerExpandVolumeResponse, error) {
 	d.w.note("expand %s to %s with %v", request.GetVolumeId(),
 		resource.NewQuantity(request.GetCapacityRange().GetRequiredBytes(), resource.BinarySI), slices.Sorted(maps.Keys(request.GetSecrets())))
 	d.w.migrated = csi.IsForMigrated(ctx)

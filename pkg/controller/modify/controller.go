@@ -12,6 +12,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
+	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
 	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/capability"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/modify"
@@ -43,7 +44,7 @@ type Deps struct {
 // Modifier modifies volumes at the driver. The call is idempotent (CSI spec,
 // ControllerModifyVolume); see [csi.Classify] for its errors.
 type Modifier interface {
-	ControllerModifyVolume(ctx context.Context, request *csipb.ControllerModifyVolumeRequest) error
+	ControllerModifyVolume(ctx context.Context, request *csipb.ControllerModifyVolumeRequest, options ...csi.Option) error
 }
 
 // SecretReader reads Secrets; see [kube.Secrets].

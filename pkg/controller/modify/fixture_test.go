@@ -28,6 +28,7 @@ import (
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller/modify"
+	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/capability"
 	"github.com/csi-provisioner/csi-provisioner/pkg/secrets"
 )
@@ -303,7 +304,7 @@ func (p volumePort) Patch(_ context.Context, from, to *corev1.PersistentVolume) 
 }
 
 // ControllerModifyVolume is the driver.
-func (r *rig) ControllerModifyVolume(_ context.Context, request *csipb.ControllerModifyVolumeRequest) error {
+func (r *rig) ControllerModifyVolume(_ context.Context, request *csipb.ControllerModifyVolumeRequest, _ ...csi.Option) error {
 	r.mu.Lock()
 	var with []string
 	for key, value := range request.GetMutableParameters() {

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
+	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
 	"github.com/csi-provisioner/csi-provisioner/pkg/names"
 	plan "github.com/csi-provisioner/csi-provisioner/pkg/plan/provision"
 )
@@ -30,7 +31,7 @@ type capacity struct {
 	meanwhile func()
 }
 
-func (c *capacity) GetCapacity(context.Context, *csipb.GetCapacityRequest) (*csipb.GetCapacityResponse, error) {
+func (c *capacity) GetCapacity(context.Context, *csipb.GetCapacityRequest, ...csi.Option) (*csipb.GetCapacityResponse, error) {
 	c.asked++
 	if c.meanwhile != nil {
 		c.meanwhile()

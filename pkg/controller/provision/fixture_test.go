@@ -323,7 +323,7 @@ func makesAndFailsWith(code codes.Code) answer {
 	return answer{err: status.Error(code, "no"), made: true}
 }
 
-func (d *driver) CreateVolume(ctx context.Context, request *csipb.CreateVolumeRequest) (*csipb.CreateVolumeResponse, error) {
+func (d *driver) CreateVolume(ctx context.Context, request *csipb.CreateVolumeRequest, _ ...csi.Option) (*csipb.CreateVolumeResponse, error) {
 	d.migrated = append(d.migrated, csi.IsForMigrated(ctx))
 	d.calls = append(d.calls, "create "+request.GetParameters()["tier"])
 	// The request shares what it holds with the plan, so it is copied to be
@@ -352,7 +352,7 @@ func (d *driver) CreateVolume(ctx context.Context, request *csipb.CreateVolumeRe
 	return response, nil
 }
 
-func (d *driver) DeleteVolume(ctx context.Context, request *csipb.DeleteVolumeRequest) error {
+func (d *driver) DeleteVolume(ctx context.Context, request *csipb.DeleteVolumeRequest, _ ...csi.Option) error {
 	d.migrated = append(d.migrated, csi.IsForMigrated(ctx))
 	d.calls = append(d.calls, "delete "+request.GetVolumeId())
 	d.secrets = append(d.secrets, request.GetSecrets())

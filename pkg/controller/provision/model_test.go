@@ -124,7 +124,7 @@ func (m *model) forbid(format string, args ...any) {
 }
 
 // CreateVolume implements csi.Volumes.
-func (m *model) CreateVolume(_ context.Context, full *csipb.CreateVolumeRequest) (*csipb.CreateVolumeResponse, error) {
+func (m *model) CreateVolume(_ context.Context, full *csipb.CreateVolumeRequest, _ ...csi.Option) (*csipb.CreateVolumeResponse, error) {
 	m.mayCrash()
 	request := proto.CloneOf(full)
 	request.Secrets = nil
@@ -186,7 +186,7 @@ func (m *model) catchUp() {
 }
 
 // DeleteVolume implements csi.Volumes.
-func (m *model) DeleteVolume(_ context.Context, request *csipb.DeleteVolumeRequest) error {
+func (m *model) DeleteVolume(_ context.Context, request *csipb.DeleteVolumeRequest, _ ...csi.Option) error {
 	for name, volume := range m.stored {
 		if volume.Spec.CSI.VolumeHandle == request.GetVolumeId() {
 			m.forbid("volume %q of PersistentVolume %q is deleted", request.GetVolumeId(), name)
