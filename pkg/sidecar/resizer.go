@@ -15,7 +15,6 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller/expand"
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller/modify"
-	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
 	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 	plan "github.com/csi-provisioner/csi-provisioner/pkg/plan/expand"
 	modifyplan "github.com/csi-provisioner/csi-provisioner/pkg/plan/modify"
@@ -31,19 +30,18 @@ type resizer struct {
 	modify   *controller.Controller[modify.Key]
 }
 
-func (p *process) newResizer(s shared, stop <-chan struct{}) (*resizer, error) {
+func (p *process) newResizer(s shared) (*resizer, error) {
 	z, info := p.config.Resizer, p.session.Info()
 	if can := info.Capabilities; !can.ControllerExpand && !can.NodeExpand && !can.Modify && !p.config.Controllers.Provisioner {
 		return nil, fmt.Errorf("CSI driver %q can neither grow nor modify volumes: there is nothing to do with --controllers=resizer", info.Name)
 	}
-	driver := csi.Limit(csi.Timeout(p.driver, z.ExpandTimeout), z.Threads, stop)
 	r := &resizer{process: p}
 	pods := kube.NewPods(p.clients.Core, p.clock, func(namespace string) { r.expand.Wake(expand.PodEnded(namespace)) })
 	r.grower = expand.New(expand.Deps{
 		Claims:  p.informers.ClaimLister(),
 		Volumes: p.informers.VolumeLister(),
 		Classes: p.informers.ClassLister(),
-		Driver:  driver,
+		Driver:  s.driver,
 		Secrets: s.secrets,
 		Status:  s.claims,
 		Store:   s.volumes,
@@ -70,17 +68,17 @@ func (p *process) newResizer(s shared, stop <-chan struct{}) (*resizer, error) {
 	if p.informers.Modifications == nil {
 		return r, nil
 	}
-	return r, r.addModifier(s, csi.Limit(csi.Timeout(p.driver, z.ModifyTimeout), z.Threads, stop))
+	return r, r.addModifier(s)
 }
 
-func (r *resizer) addModifier(s shared, driver csi.Driver) error {
+func (r *resizer) addModifier(s shared) error {
 	p := r.process
 	z, info := p.config.Resizer, p.session.Info()
 	r.modifier = modify.New(modify.Deps{
 		Claims:       p.informers.ClaimLister(),
 		Volumes:      p.informers.VolumeLister(),
 		Classes:      p.informers.ModificationLister(),
-		Driver:       driver,
+		Driver:       s.driver,
 		Secrets:      s.secrets,
 		ClaimStatus:  s.claims,
 		VolumeWriter: s.volumes,
