@@ -155,7 +155,7 @@ func (r *resizer) look(old, claim *corev1.PersistentVolumeClaim) {
 func (r *resizer) volumeChanged(volume *corev1.PersistentVolume) {
 	r.expand.Wake(expand.VolumeSeen(volume.Name))
 	if r.modify != nil {
-		r.modify.Wake(modify.VolumeAppeared(volume.Name))
+		r.modify.Wake(modify.VolumeSeen(volume.Name))
 	}
 	if claim := volume.Spec.ClaimRef; claim != nil && expand.Annotated(volume) {
 		r.expand.Add(expand.Key{Namespace: claim.Namespace, Name: claim.Name, UID: claim.UID})

@@ -103,7 +103,13 @@ func (s volumeStore) Patch(_ context.Context, from, to *corev1.PersistentVolume)
 
 type driver struct{ w *world }
 
-func (d driver) ControllerExpandVolume(ctx context.Context, request *csipb.ControllerExpandVolumeRequest, _ ...csi.Option) (*csipb.ControllerExpandVolumeResponse, error) {
+func (d driver) ControllerExpandVolume(ctx context.Context, request *csipb.ControllerExpandVolumeRequest, options ...csi.Option) (*csipb.ControllerExpandVolumeResponse, error) {
+	if d.w.atSlot != nil {
+		d.w.atSlot()
+	}
+	if err := csi.Recheck(options); err != nil {
+		return nil, err
+	}
 	d.w.note("expand %s to %s with %v", request.GetVolumeId(),
 		resource.NewQuantity(request.GetCapacityRange().GetRequiredBytes(), resource.BinarySI), slices.Sorted(maps.Keys(request.GetSecrets())))
 	d.w.migrated = csi.IsForMigrated(ctx)

@@ -49,6 +49,7 @@ type world struct {
 	patches  int
 	atPatch  func(n int) error // called before the n-th patch, from 1, is applied
 	atStored func()            // called after a patch has been applied
+	atSlot   func()            // called while a call to the driver waits for its turn
 
 	shownClaims, shownVolumes, shownClasses cache.Indexer
 

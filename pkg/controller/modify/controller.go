@@ -124,8 +124,8 @@ func (c *Controller) step(ctx context.Context, claim *corev1.PersistentVolumeCla
 	decision := modify.Decide(input)
 	switch decision.Verdict {
 	case modify.Skip:
-		if input.Volume == nil {
-			return controller.Result{WaitFor: []controller.Dependency{VolumeAppeared(claim.Spec.VolumeName)}}, nil
+		if modify.Awaits(input) {
+			return controller.Result{WaitFor: []controller.Dependency{VolumeSeen(claim.Spec.VolumeName)}}, nil
 		}
 	case modify.Pause:
 		return controller.Result{

@@ -17,9 +17,8 @@ func ClassChanged(name string) controller.Dependency {
 	return controller.Dependency{Kind: "VolumeAttributesClass", Name: name}
 }
 
-// VolumeAppeared is woken when the informer shows the PersistentVolume of that
-// name for the first time.
-func VolumeAppeared(name string) controller.Dependency {
+// VolumeSeen is woken when the PersistentVolume of that name appears or changes.
+func VolumeSeen(name string) controller.Dependency {
 	return controller.Dependency{Kind: "PersistentVolume", Name: name}
 }
 
