@@ -187,10 +187,6 @@ func (c *provisioner) followAttributes(p *process) error {
 }
 
 func (c *provisioner) claimChanged(driver plan.Driver, old, claim *corev1.PersistentVolumeClaim) {
-	if old != nil && old.UID != claim.UID {
-		// A claim of the same name has taken its place.
-		c.claims.Add(provision.KeyOf(old))
-	}
 	if provision.Wants(driver, old, claim) {
 		c.claims.Add(provision.KeyOf(claim))
 	}

@@ -102,12 +102,14 @@ func (r *resizer) subscribe(p *process) error {
 		p.informers.Handle(p.informers.Volumes, "volumes to grow", kube.OnChange(func(_, volume *corev1.PersistentVolume) {
 			r.volumeChanged(volume)
 		}, func(volume *corev1.PersistentVolume) {
-			r.grower.VolumeGone(volume.UID)
+			r.grower.VolumeShown(volume)
 		})),
 		p.informers.Handle(p.informers.Claims, "claims to grow and modify", kube.OnChange(func(old, claim *corev1.PersistentVolumeClaim) {
+			r.grower.ClaimShown(claim)
 			r.look(old, claim)
 		}, func(claim *corev1.PersistentVolumeClaim) {
-			r.expand.Add(expand.KeyOf(claim))
+			r.grower.ClaimShown(claim)
+			r.claimGone(claim)
 		})),
 		r.subscribeModifier(p),
 	)
@@ -132,10 +134,8 @@ func (r *resizer) subscribeModifier(p *process) error {
 		p.informers.Handle(p.informers.Modifications, "VolumeAttributesClasses", kube.OnChange(
 			func(_, class *storagev1.VolumeAttributesClass) { classChanged(class) }, classChanged)),
 		p.informers.Handle(p.informers.Claims, "written claims", kube.OnChange(func(_, claim *corev1.PersistentVolumeClaim) {
-			r.modifier.ClaimSeen(claim)
-		}, func(claim *corev1.PersistentVolumeClaim) {
-			r.modifier.ClaimSeen(claim)
-		})),
+			r.modifier.ClaimShown(claim)
+		}, r.modifier.ClaimShown)),
 	)
 }
 
@@ -150,9 +150,19 @@ func (r *resizer) look(old, claim *corev1.PersistentVolumeClaim) {
 	}
 }
 
+// claimGone has the claim reconciled once more: its keys wait for nothing any more, and
+// what is known of it is forgotten.
+func (r *resizer) claimGone(claim *corev1.PersistentVolumeClaim) {
+	r.expand.Add(expand.KeyOf(claim))
+	if r.modify != nil {
+		r.modify.Add(modify.KeyOf(claim))
+	}
+}
+
 // volumeChanged wakes the claim that waits for its volume, and has a volume
 // looked at that may carry an annotation that is to go.
 func (r *resizer) volumeChanged(volume *corev1.PersistentVolume) {
+	r.grower.VolumeShown(volume)
 	r.expand.Wake(expand.VolumeSeen(volume.Name))
 	if r.modify != nil {
 		r.modify.Wake(modify.VolumeSeen(volume.Name))

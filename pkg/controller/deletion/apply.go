@@ -125,8 +125,12 @@ func (c *Controller) delete(ctx context.Context, volume *corev1.PersistentVolume
 		}
 		return fmt.Errorf("deleting volume %q at CSI driver %q: %w", d.Handle, c.config.Driver, csi.Plain(err))
 	}
-	// The informer may show that it is gone before the calls return.
-	c.deleted.Expect(string(volume.UID))
+	// The informer may show that it is gone before the calls return, or may have shown it
+	// while the driver was at work.
+	c.deleted.Expect(string(volume.UID), func() bool {
+		shown, err := c.deps.Volumes.Get(volume.Name)
+		return err != nil || shown.UID != volume.UID
+	})
 	if err := c.forgetVolume(ctx, volume); err != nil {
 		c.deleted.Observe(string(volume.UID))
 		return err

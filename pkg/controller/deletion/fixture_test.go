@@ -51,7 +51,8 @@ type world struct {
 
 	// fail are the errors of the ports, by the first word of the call.
 	fail map[string]error
-	// waits are what happens while the controller waits for something.
+	// waits are what happens while the controller waits for something: for "settle", the
+	// "slot", or the answer to a call, by its first word.
 	waits map[string]func()
 	// calls are those to the driver and the API server, in order.
 	calls []string
@@ -208,6 +209,7 @@ func (w *world) wait(what string) {
 
 func (w *world) call(words ...string) error {
 	w.calls = append(w.calls, strings.Join(words, " "))
+	w.wait(words[0])
 	return w.fail[words[0]]
 }
 

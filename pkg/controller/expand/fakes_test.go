@@ -95,10 +95,14 @@ func (s volumeStore) Patch(_ context.Context, from, to *corev1.PersistentVolume)
 	s.w.volume = to.DeepCopy()
 	s.w.volume.ResourceVersion = s.w.next()
 	s.w.note("%s", describeVolume(s.w.volume))
+	written := s.w.volume
 	if s.w.atStored != nil {
 		s.w.atStored()
 	}
-	return s.w.volume.DeepCopy(), nil
+	if s.w.volume != nil {
+		written = s.w.volume // as a webhook has changed it
+	}
+	return written.DeepCopy(), nil
 }
 
 type driver struct{ w *world }

@@ -2,6 +2,7 @@ package expand_test
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -138,9 +139,10 @@ func (w *world) start() *world {
 	return w
 }
 
-// sync has the informers catch up with the API server.
+// sync has the informers catch up with the API server, and tell of it.
 func (w *world) sync() {
 	w.t.Helper()
+	before := append(w.shownClaims.List(), w.shownVolumes.List()...)
 	show := func(shown cache.Indexer, objects ...any) {
 		if err := shown.Replace(objects, ""); err != nil {
 			w.t.Fatal(err)
@@ -153,6 +155,14 @@ func (w *world) sync() {
 	show(w.shownVolumes)
 	if w.volume != nil {
 		show(w.shownVolumes, w.volume.DeepCopy())
+	}
+	for _, object := range slices.Concat(before, w.shownClaims.List(), w.shownVolumes.List()) {
+		switch object := object.(type) {
+		case *corev1.PersistentVolumeClaim:
+			w.ClaimShown(object)
+		case *corev1.PersistentVolume:
+			w.VolumeShown(object)
+		}
 	}
 }
 

@@ -235,8 +235,6 @@ func (c *Controller) writeClaim(ctx context.Context, from, to *corev1.Persistent
 	}
 	if stored != from {
 		c.written.Remember(stored)
-		// The informer may have been faster.
-		c.ClaimSeen(stored)
 	}
 	return stored, nil
 }

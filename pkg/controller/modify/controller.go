@@ -90,12 +90,12 @@ type Controller struct {
 	config Config
 	// written are own writes of claims. While the informer does not show them, they
 	// keep what has just ended from being begun again.
-	written kube.Latest[*corev1.PersistentVolumeClaim]
+	written *kube.Latest[*corev1.PersistentVolumeClaim]
 }
 
 // New returns a controller; it starts nothing.
 func New(deps Deps, config Config) *Controller {
-	return &Controller{deps: deps, config: config}
+	return &Controller{deps: deps, config: config, written: kube.NewLatest(kube.ShownClaim(deps.Claims))}
 }
 
 // Reconcile brings the volume of the claim one step nearer to the class that the

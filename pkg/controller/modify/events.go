@@ -40,14 +40,8 @@ func Wants(old, now *corev1.PersistentVolumeClaim) bool {
 		(old.DeletionTimestamp == nil) != (now.DeletionTimestamp == nil) && modify.Asks(now)
 }
 
-// ClaimSeen is to be called whenever the informer shows a claim, or that it is
-// gone: what was remembered of it may be forgotten. As handlers are told late, it
-// is the cache that counts.
-func (c *Controller) ClaimSeen(claim *corev1.PersistentVolumeClaim) {
-	// Reading the claim forgets; an error means that there is nothing to compare
-	// with.
-	_, _ = c.claim(KeyOf(claim))
-}
+// ClaimShown is to be called whenever the informer shows a claim, or that it has gone.
+func (c *Controller) ClaimShown(claim *corev1.PersistentVolumeClaim) { c.written.Seen(claim) }
 
 // failed reports an error on the claim; it is retried after a back-off, or when
 // what it may depend on changes.

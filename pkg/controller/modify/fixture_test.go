@@ -159,7 +159,7 @@ func (r *rig) sync() {
 	r.put(r.claims, claim)
 	r.put(r.volumes, volume)
 	if !r.quiet && (old == nil || old.ResourceVersion != claim.ResourceVersion) {
-		r.subject.ClaimSeen(claim)
+		r.subject.ClaimShown(claim)
 		r.seen(old, claim)
 	}
 }
