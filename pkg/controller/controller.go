@@ -153,6 +153,8 @@ func (c *Controller[K]) process(ctx context.Context, key K) {
 		c.queue.Add(key)
 	case err != nil && !IsTerminal(err):
 		c.queue.AddRateLimited(key)
+	case result.Again:
+		c.queue.Add(key)
 	default:
 		c.queue.Forget(key)
 	}

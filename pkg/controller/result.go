@@ -9,6 +9,10 @@ import (
 // something adds it. A Result counts for errors, too; where it and an error
 // both ask for a retry, the earlier one wins.
 type Result struct {
+	// Again asks for the next reconciliation at once: what was decided was out of date
+	// when its turn came. It is neither a failure nor a success, so the back-off of a
+	// later failure is what it would have been. With an error it does not count.
+	Again bool
 	// RequeueAfter is the time until the next look; zero for none.
 	RequeueAfter time.Duration
 	// WaitFor names what the key is waiting for. When one of them is woken (see

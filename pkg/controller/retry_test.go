@@ -20,6 +20,7 @@ func TestWhenAKeyIsReconciledAgain(t *testing.T) {
 	broken := errBroken()
 	after := func(d time.Duration) controller.Result { return controller.Result{RequeueAfter: d} }
 	waits := controller.Result{WaitFor: []controller.Dependency{{Kind: "StorageClass", Name: "fast"}}}
+	again := controller.Result{Again: true}
 	failure, success := outcome{err: broken}, outcome{}
 	for name, test := range map[string]struct {
 		steps []outcome
@@ -45,9 +46,12 @@ func TestWhenAKeyIsReconciledAgain(t *testing.T) {
 		"both count as one failure": {
 			[]outcome{{after(500 * time.Millisecond), broken}, failure}, "a@0s a@500ms a@2.5s",
 		},
-		"terminal":          {[]outcome{{err: controller.Terminal(broken)}}, "a@0s"},
-		"terminal, wrapped": {[]outcome{{err: fmt.Errorf("creating: %w", controller.Terminal(broken))}}, "a@0s"},
-		"terminal, joined":  {[]outcome{{err: errors.Join(broken, controller.Terminal(broken))}}, "a@0s"},
+		"again":                              {[]outcome{{result: again}}, "a@0s a@0s"},
+		"again, with an error":               {[]outcome{{again, broken}}, "a@0s a@1s"},
+		"again leaves the back-off as it is": {[]outcome{failure, {result: again}, failure}, "a@0s a@1s a@1s a@3s"},
+		"terminal":                           {[]outcome{{err: controller.Terminal(broken)}}, "a@0s"},
+		"terminal, wrapped":                  {[]outcome{{err: fmt.Errorf("creating: %w", controller.Terminal(broken))}}, "a@0s"},
+		"terminal, joined":                   {[]outcome{{err: errors.Join(broken, controller.Terminal(broken))}}, "a@0s"},
 		"terminal, requeued": {
 			[]outcome{{after(5 * time.Second), controller.Terminal(broken)}}, "a@0s a@5s",
 		},

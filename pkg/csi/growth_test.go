@@ -171,7 +171,7 @@ func TestGrowthPassesTheRequestOn(t *testing.T) {
 			return nil
 		},
 	}.reach(t)
-	growth := csi.Limit(csi.Timeout(csi.NewDriver(conn), time.Minute), 1, nil)
+	growth := csi.NewDriver(limited(timed(conn, time.Minute), 1, nil))
 	expand := &csipb.ControllerExpandVolumeRequest{
 		VolumeId: "handle", CapacityRange: &csipb.CapacityRange{RequiredBytes: 6}, Secrets: map[string]string{"k": "v"},
 	}
@@ -202,9 +202,9 @@ func TestGrowthTimeoutExplainsItself(t *testing.T) {
 			return ctx.Err()
 		},
 	}.reach(t)
-	for verb, flag := range map[string]string{"expand": "--resize-timeout", "modify": "--modify-timeout"} {
-		err := verbs(csi.Timeout(csi.NewDriver(conn), 50*time.Millisecond))[verb](t.Context(), "slow")
-		if csi.ClassifyExpansion(err) != csi.Pending || !strings.Contains(csi.Message(err), "within 50ms ("+flag+")") {
+	for _, verb := range []string{"ControllerExpandVolume", "ControllerModifyVolume"} {
+		err := verbs(timed(conn, 50*time.Millisecond))[verb](t.Context(), "slow")
+		if csi.ClassifyExpansion(err) != csi.Pending || !strings.Contains(csi.Message(err), "within 50ms (--time-for-"+verb+")") {
 			t.Errorf("%s: the call that takes too long has the error %v", verb, err)
 		}
 	}

@@ -3,60 +3,40 @@ package csi
 import (
 	"context"
 	"errors"
+	"fmt"
 
-	csipb "github.com/container-storage-interface/spec/lib/go/csi"
+	"google.golang.org/grpc"
 )
 
 // ErrStopping is returned for calls that are not made because the program is
 // about to stop.
 var ErrStopping = errors.New("the program is stopping")
 
-// Limit lets that many calls of each kind be under way at once; the others wait
-// for their turn. A call that waits when its context ends or stop is closed
-// returns an error and has not reached the driver; after stop, none does.
-func Limit(next Driver, calls int, stop <-chan struct{}) Driver {
-	return limited{
-		next:    next,
-		creates: newSlots(calls, stop), deletes: newSlots(calls, stop),
-		expands: newSlots(calls, stop), modifies: newSlots(calls, stop),
+// Limit lets the calls of each method be under way at one time that its budget
+// allows; the others wait for their turn, and get it in order. A call that waits when
+// its context ends or stop is closed returns an error and has not reached the driver;
+// after stop, none does.
+func Limit(budgets Budgets, stop <-chan struct{}) grpc.UnaryClientInterceptor {
+	all := make(map[string]slots, len(budgets))
+	for method, budget := range budgets {
+		all[method] = slots{make(chan struct{}, budget.Calls), stop}
+	}
+	return func(ctx context.Context, method string, request, response any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
+		slots, ok := all[method]
+		if !ok {
+			return errNoBudget(method)
+		}
+		if err := slots.take(ctx); err != nil {
+			return err
+		}
+		defer slots.give()
+		return invoke(ctx, method, request, response, conn, options...)
 	}
 }
 
-type limited struct {
-	next                                Driver
-	creates, deletes, expands, modifies slots
-}
-
-func (l limited) CreateVolume(ctx context.Context, request *csipb.CreateVolumeRequest, options ...Option) (*csipb.CreateVolumeResponse, error) {
-	if err := l.creates.take(ctx, options); err != nil {
-		return nil, err
-	}
-	defer l.creates.give()
-	return l.next.CreateVolume(ctx, request, options...)
-}
-
-func (l limited) DeleteVolume(ctx context.Context, request *csipb.DeleteVolumeRequest, options ...Option) error {
-	if err := l.deletes.take(ctx, options); err != nil {
-		return err
-	}
-	defer l.deletes.give()
-	return l.next.DeleteVolume(ctx, request, options...)
-}
-
-func (l limited) ControllerExpandVolume(ctx context.Context, request *csipb.ControllerExpandVolumeRequest, options ...Option) (*csipb.ControllerExpandVolumeResponse, error) {
-	if err := l.expands.take(ctx, options); err != nil {
-		return nil, err
-	}
-	defer l.expands.give()
-	return l.next.ControllerExpandVolume(ctx, request, options...)
-}
-
-func (l limited) ControllerModifyVolume(ctx context.Context, request *csipb.ControllerModifyVolumeRequest, options ...Option) error {
-	if err := l.modifies.take(ctx, options); err != nil {
-		return err
-	}
-	defer l.modifies.give()
-	return l.next.ControllerModifyVolume(ctx, request, options...)
+// errNoBudget is returned for a call that nobody has allowed.
+func errNoBudget(method string) error {
+	return fmt.Errorf("calling %s: there is no budget for the method", method)
 }
 
 type slots struct {
@@ -64,11 +44,7 @@ type slots struct {
 	stop  <-chan struct{}
 }
 
-func newSlots(n int, stop <-chan struct{}) slots { return slots{make(chan struct{}, n), stop} }
-
-// take waits for a slot. The options are looked at when there is one, as what a call
-// was decided on may have changed during the wait.
-func (s slots) take(ctx context.Context, options []Option) error {
+func (s slots) take(ctx context.Context) error {
 	select {
 	case <-s.stop:
 		return ErrStopping
@@ -76,10 +52,6 @@ func (s slots) take(ctx context.Context, options []Option) error {
 	}
 	select {
 	case s.taken <- struct{}{}:
-		if err := Recheck(options); err != nil {
-			s.give()
-			return err
-		}
 		return nil
 	case <-s.stop:
 		return ErrStopping

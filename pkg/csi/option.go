@@ -1,6 +1,7 @@
 package csi
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -41,4 +42,12 @@ func Recheck(options []Option) error {
 		}
 	}
 	return nil
+}
+
+// CheckStill withdraws the calls whose [IfStill] says so. It stands behind what waits.
+func CheckStill(ctx context.Context, method string, request, response any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
+	if err := Recheck(options); err != nil {
+		return err
+	}
+	return invoke(ctx, method, request, response, conn, options...)
 }

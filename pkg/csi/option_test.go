@@ -7,8 +7,6 @@ import (
 	"testing"
 	"testing/synctest"
 
-	csipb "github.com/container-storage-interface/spec/lib/go/csi"
-
 	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
 )
 
@@ -16,20 +14,18 @@ import (
 func TestCallsAreWithdrawn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		driver := newBusy()
-		limited := csi.Limit(driver, 1, nil)
+		remove := verbs(limited(driver, 1, nil))["DeleteVolume"]
 		var retained error // what the check says
-		remove := func(name string) error {
-			return limited.DeleteVolume(t.Context(), &csipb.DeleteVolumeRequest{VolumeId: name}, csi.IfStill(func() error { return retained }))
-		}
+		still := csi.IfStill(func() error { return retained })
 		var running sync.WaitGroup
 		running.Go(func() {
-			if err := remove("first"); err != nil {
+			if err := remove(t.Context(), "first", still); err != nil {
 				t.Errorf("the call whose reason remains has the error %v", err)
 			}
 		})
 		synctest.Wait()
 		var withdrawn error
-		running.Go(func() { withdrawn = remove("waiting") })
+		running.Go(func() { withdrawn = remove(t.Context(), "waiting", still) })
 		synctest.Wait()
 		retained = errors.New("the policy is Retain")
 		running.Wait()
@@ -37,10 +33,10 @@ func TestCallsAreWithdrawn(t *testing.T) {
 			t.Errorf("the call whose reason has gone has the error %v", withdrawn)
 		}
 		// The slot is free again.
-		if err := limited.DeleteVolume(t.Context(), &csipb.DeleteVolumeRequest{VolumeId: "last"}); err != nil {
+		if err := remove(t.Context(), "last"); err != nil {
 			t.Error(err)
 		}
-		if want := []string{"delete first", "delete last"}; !slices.Equal(driver.begun, want) {
+		if want := []string{"DeleteVolume first", "DeleteVolume last"}; !slices.Equal(driver.begun, want) {
 			t.Errorf("the driver got %q, want %q", driver.begun, want)
 		}
 	})

@@ -2,8 +2,8 @@
 // crash leaves behind: before or after one of the calls that change something at
 // the driver or at the API server.
 //
-// It stands at the two edges of the program: around the connection to the driver
-// and around the HTTP transport to the API server. So a point is a call as the
+// It stands at the two edges of the program: as an interceptor of the calls
+// to the driver, and around the HTTP transport to the API server. So a point is a call as the
 // others see it, and no code in between knows of it. Only builds with the tag
 // failpoints contain the package.
 //

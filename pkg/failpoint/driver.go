@@ -12,21 +12,11 @@ func driverPoints() []string {
 	return []string{"CreateVolume", "DeleteVolume", "ControllerExpandVolume", "ControllerModifyVolume"}
 }
 
-// Conn puts the failpoint around the calls of a connection to the driver.
-func (t *Trigger) Conn(next grpc.ClientConnInterface) grpc.ClientConnInterface {
-	return conn{ClientConnInterface: next, trigger: t}
-}
-
-type conn struct {
-	grpc.ClientConnInterface
-	trigger *Trigger
-}
-
-// Invoke implements grpc.ClientConnInterface.
-func (c conn) Invoke(ctx context.Context, method string, request, response any, options ...grpc.CallOption) error {
+// Driver puts the failpoint around the calls to the driver.
+func (t *Trigger) Driver(ctx context.Context, method string, request, response any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
 	point := path.Base(method)
-	c.trigger.pass(before, point)
-	err := c.ClientConnInterface.Invoke(ctx, method, request, response, options...)
-	c.trigger.pass(after, point)
+	t.pass(before, point)
+	err := invoke(ctx, method, request, response, conn, options...)
+	t.pass(after, point)
 	return err
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
 )
 
 // journey is what a program does that has a failpoint: the calls that arrive, and
@@ -51,7 +53,7 @@ func TestDriver(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			conn := trigger.Conn(&j)
+			conn := csi.Chain(&j, trigger.Driver)
 			for _, method := range []string{create, remove, create} {
 				if err := conn.Invoke(t.Context(), method, nil, nil); err == nil || err.Error() != "answered" {
 					t.Errorf("the error is %v", err)

@@ -33,10 +33,12 @@ type entry struct {
 	Version    int   `json:"version"`
 	Generation int64 `json:"generation"`
 	Claim      claim `json:"claim"`
-	// Useless and Partial: see [Intent].
-	Useless string      `json:"useless,omitempty"`
-	Partial bool        `json:"partial,omitempty"`
-	Plans   []planEntry `json:"plans"`
+	// Useless, Partial and Forgotten: see [Intent]. Programs that do not know Forgotten
+	// ignore it.
+	Useless   string      `json:"useless,omitempty"`
+	Partial   bool        `json:"partial,omitempty"`
+	Forgotten bool        `json:"forgotten,omitempty"`
+	Plans     []planEntry `json:"plans"`
 }
 
 type claim struct {
@@ -64,7 +66,7 @@ func encode(intent *Intent, generation int64, terms *table) (*entry, error) {
 		Version: version, Generation: generation,
 		Claim:   claim{intent.Claim.Namespace, intent.Claim.Name, intent.Claim.UID},
 		Useless: intent.Useless,
-		Partial: intent.Partial || terms == nil,
+		Partial: intent.Partial || terms == nil, Forgotten: intent.Forgotten,
 	}
 	for _, plan := range intent.Plans {
 		request := provision.WithoutTopology(plan.Request)
@@ -92,7 +94,7 @@ func (e *entry) decode(terms []*csipb.Topology) (*Intent, error) {
 	intent := &Intent{
 		Claim:   kube.ClaimKey{Namespace: e.Claim.Namespace, Name: e.Claim.Name, UID: e.Claim.UID},
 		Useless: e.Useless,
-		Partial: e.Partial,
+		Partial: e.Partial, Forgotten: e.Forgotten,
 	}
 	if len(e.Plans) == 0 || e.Claim.UID == "" {
 		return nil, errors.New("there is no plan or no claim in it")

@@ -25,6 +25,8 @@ type storedSegment struct {
 	// endedSince at the latest.
 	keys, ended map[types.UID]struct{}
 	endedSince  time.Time
+	// unreadable are those of the keys that can't be read; they are kept.
+	unreadable map[types.UID]error
 	// urgent tells that somebody waits for the drop.
 	urgent bool
 	// lost tells that it is not known whether the segment exists; it is to go.
@@ -34,7 +36,7 @@ type storedSegment struct {
 }
 
 func newStoredSegment() *storedSegment {
-	return &storedSegment{keys: map[types.UID]struct{}{}, ended: map[types.UID]struct{}{}}
+	return &storedSegment{keys: map[types.UID]struct{}{}, ended: map[types.UID]struct{}{}, unreadable: map[types.UID]error{}}
 }
 
 func (s *storedSegment) end(uid types.UID, now time.Time) {
@@ -151,25 +153,36 @@ func (j *Journal) drop(ctx context.Context, d drop) {
 func (j *Journal) noteDropped(d drop) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	s := j.stored[d.segment]
+	s, ok := j.stored[d.segment]
+	if d.whole && (ok && s.lost || !strings.HasPrefix(d.segment, j.options.Prefix)) {
+		j.gone[d.segment] = j.options.Clock.Now()
+	}
+	if !ok {
+		return // It has vanished meanwhile.
+	}
 	if d.whole {
 		delete(j.stored, d.segment)
-		if s.lost || !strings.HasPrefix(d.segment, j.options.Prefix) {
-			j.gone[d.segment] = struct{}{}
-		}
 	}
 	for _, uid := range d.keys {
 		delete(s.keys, uid)
 		delete(s.ended, uid)
-		r := j.records[uid]
-		delete(r.segments, d.segment)
-		if r.state == Ended && len(r.segments) == 0 {
-			r.answer(nil)
-			delete(j.records, uid)
-		}
+		j.forget(uid, d.segment)
 	}
 	// Whatever has ended meanwhile has its own time.
 	s.urgent, s.endedSince = j.isAwaited(s), j.options.Clock.Now()
+}
+
+// forget notes that a segment holds no record of a claim any more.
+func (j *Journal) forget(uid types.UID, segment string) {
+	r := j.records[uid]
+	if r == nil {
+		return
+	}
+	delete(r.segments, segment)
+	if r.state == Ended && len(r.segments) == 0 {
+		r.answer(nil)
+		delete(j.records, uid)
+	}
 }
 
 // isAwaited tells whether somebody waits for a key of the segment to be dropped.
@@ -186,9 +199,14 @@ func (j *Journal) isAwaited(s *storedSegment) bool {
 func (j *Journal) noteKept(d drop, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	s := j.stored[d.segment]
+	s, ok := j.stored[d.segment]
+	if !ok {
+		return // It has vanished meanwhile.
+	}
 	for _, uid := range d.keys {
-		j.records[uid].answer(err)
+		if r := j.records[uid]; r != nil {
+			r.answer(err)
+		}
 	}
 	s.notBefore, s.urgent = j.options.Clock.Now().Add(dropRetry), j.isAwaited(s)
 }

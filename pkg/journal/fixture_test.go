@@ -279,3 +279,10 @@ func zones(names ...string) *csipb.TopologyRequirement {
 	}
 	return &csipb.TopologyRequirement{Requisite: terms, Preferred: append(slices.Clone(terms[1:]), terms[0])}
 }
+
+// remove deletes a segment, as somebody else does.
+func (s *shelf) remove(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.segments, name)
+}

@@ -25,12 +25,19 @@ type Intent struct {
 	// segment with all its topology: the requests are not those that the driver
 	// got.
 	Partial bool
+	// Forgotten tells that requests that were replaced are no longer remembered: one of
+	// them may have made the volume.
+	Forgotten bool
 }
+
+// Exact tells whether the plans are all the requests that the driver may have got for
+// the claim, as it got them.
+func (i *Intent) Exact() bool { return !i.Partial && !i.Forgotten }
 
 // Covers tells whether this intent, recorded, makes recording the other needless:
 // who reads it would repeat the same request first, and knows of all the others.
 func (i *Intent) Covers(other *Intent) bool {
-	if i.Plans[0] != other.Plans[0] || i.Useless != other.Useless {
+	if i.Plans[0] != other.Plans[0] || i.Useless != other.Useless || i.Forgotten != other.Forgotten {
 		return false
 	}
 	for _, plan := range other.Plans {

@@ -47,8 +47,9 @@ type Journal struct {
 	records records
 	// stored are the segments that exist, or may exist.
 	stored map[string]*storedSegment
-	// gone are those of other processes that have been deleted.
-	gone map[string]struct{}
+	// gone are those that have been deleted, but may have been written since: when each
+	// was deleted.
+	gone map[string]time.Time
 	// waiting are the intents for the next segment; commitNow and dropNow wake
 	// who writes.
 	waiting   []*write
@@ -65,8 +66,6 @@ type Journal struct {
 	// missing; zero while it is not.
 	checked     bool
 	missedSince time.Time
-	// unreadable counts the keys that can't be read.
-	unreadable int
 	// reported is when the last problem was; zero for none.
 	reported time.Time
 }
@@ -79,7 +78,7 @@ func New(options Options) *Journal {
 		pace:      newPace(options.Clock.Now()),
 		records:   records{},
 		stored:    map[string]*storedSegment{},
-		gone:      map[string]struct{}{},
+		gone:      map[string]time.Time{},
 		commitNow: make(chan struct{}, 1),
 		dropNow:   make(chan struct{}, 1),
 		off:       options.Store == nil,

@@ -25,10 +25,12 @@ func (j *Journal) Recover(ctx context.Context) ([]*Intent, error) {
 	if err != nil || !on {
 		return nil, err
 	}
+	before := j.names()
 	segments, err := j.list(ctx)
 	if err != nil {
 		return nil, err
 	}
+	j.compare(before, segments)
 	var names []string
 	var all []found
 	for name, content := range segments {
@@ -109,6 +111,7 @@ func (j *Journal) adopt(ctx context.Context, names []string, all []found) []*Int
 		s.keys[f.uid] = struct{}{}
 		j.generation = max(j.generation, f.generation)
 		if f.err != nil {
+			s.unreadable[f.uid] = f.err
 			broken = append(broken, fmt.Errorf("key %q of %q: %w", f.uid, f.segment, f.err))
 			continue
 		}
@@ -120,7 +123,6 @@ func (j *Journal) adopt(ctx context.Context, names []string, all []found) []*Int
 		j.remember(f.intent, nil).segments[f.segment] = struct{}{}
 		intents = append(intents, f.intent)
 	}
-	j.unreadable += len(broken)
 	j.mu.Unlock()
 	signal(j.dropNow)
 	if len(broken) > 0 {

@@ -36,10 +36,13 @@ func (j *Journal) news(err error) bool {
 func (j *Journal) Count(state State) int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if state == Unreadable {
-		return j.unreadable
-	}
 	n := 0
+	if state == Unreadable {
+		for _, s := range j.stored {
+			n += len(s.unreadable)
+		}
+		return n
+	}
 	for _, r := range j.records {
 		if r.state == state {
 			n++

@@ -9,14 +9,19 @@ type Expectations struct {
 	pending map[string]struct{}
 }
 
-// Expect notes a write.
-func (e *Expectations) Expect(key string) {
+// Expect notes a write, which may have been made already. The informer may have been
+// faster, with this write or with another one like it, so it is asked afterwards
+// whether it has shown it: nobody would observe it any more.
+func (e *Expectations) Expect(key string, shown func() bool) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	if e.pending == nil {
 		e.pending = map[string]struct{}{}
 	}
 	e.pending[key] = struct{}{}
+	e.mu.Unlock()
+	if shown() {
+		e.Observe(key)
+	}
 }
 
 // Observe notes that an informer has shown the write.

@@ -11,6 +11,9 @@ import (
 
 func TestOnChange(t *testing.T) {
 	named := func(name string) *corev1.Node { return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}} }
+	another := func(name string) *corev1.Node {
+		return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, UID: "another"}}
+	}
 	nameOf := func(n *corev1.Node) string {
 		if n == nil {
 			return "none"
@@ -22,9 +25,10 @@ func TestOnChange(t *testing.T) {
 		event func(cache.ResourceEventHandlerFuncs)
 		want  []string
 	}{
-		"appears": {func(h cache.ResourceEventHandlerFuncs) { h.OnAdd(named("a"), true) }, []string{"set none a"}},
-		"changes": {func(h cache.ResourceEventHandlerFuncs) { h.OnUpdate(named("a"), named("b")) }, []string{"set a b"}},
-		"goes":    {func(h cache.ResourceEventHandlerFuncs) { h.OnDelete(named("a")) }, []string{"gone a"}},
+		"appears":     {func(h cache.ResourceEventHandlerFuncs) { h.OnAdd(named("a"), true) }, []string{"set none a"}},
+		"changes":     {func(h cache.ResourceEventHandlerFuncs) { h.OnUpdate(named("a"), named("b")) }, []string{"set a b"}},
+		"is replaced": {func(h cache.ResourceEventHandlerFuncs) { h.OnUpdate(named("a"), another("b")) }, []string{"gone a", "set none b"}},
+		"goes":        {func(h cache.ResourceEventHandlerFuncs) { h.OnDelete(named("a")) }, []string{"gone a"}},
 		"has gone unseen": {func(h cache.ResourceEventHandlerFuncs) {
 			h.OnDelete(cache.DeletedFinalStateUnknown{Key: "a", Obj: named("a")})
 		}, []string{"gone a"}},

@@ -18,6 +18,14 @@ func (r Ref) String() string {
 	return r.Namespace + "/" + r.Name
 }
 
+// Equal tells whether both refer to the same Secret, or to none.
+func (r *Ref) Equal(other *Ref) bool {
+	if r == nil || other == nil {
+		return r == other
+	}
+	return *r == *other
+}
+
 // CoreV1 is the reference as a PersistentVolume holds it; nil for nil.
 func (r *Ref) CoreV1() *corev1.SecretReference {
 	if r == nil {

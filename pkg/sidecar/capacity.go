@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 
-	"google.golang.org/grpc"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller/capacity"
-	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
 	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 	"github.com/csi-provisioner/csi-provisioner/pkg/metrics"
 	plan "github.com/csi-provisioner/csi-provisioner/pkg/plan/capacity"
@@ -19,7 +17,6 @@ import (
 
 // capacitySource is what publishing capacities takes from outside.
 type capacitySource struct {
-	driver   csi.Capacity
 	client   kubernetes.Interface
 	settings plan.Settings
 }
@@ -27,13 +24,12 @@ type capacitySource struct {
 // findCapacity returns the source; nil where capacities are not published. Every
 // replica looks for the owner of the objects when it starts, so that a mistake in
 // the deployment shows at once.
-func (p *process) findCapacity(ctx context.Context, config *rest.Config, conn grpc.ClientConnInterface) (*capacitySource, error) {
+func (p *process) findCapacity(ctx context.Context, config *rest.Config) (*capacitySource, error) {
 	z, info := p.config.Capacity, p.session.Info()
 	if !z.Enabled {
 		return nil, nil
 	}
 	source := &capacitySource{
-		driver: csi.NewCapacity(conn),
 		settings: plan.Settings{
 			Driver:    info.Name,
 			Topology:  info.Capabilities.Topology,
@@ -79,7 +75,7 @@ func (p *process) newPublisher(stop <-chan struct{}) (*publisher, error) {
 		Classes:  p.informers.ClassLister(),
 		Objects:  p.informers,
 		Segments: p.segmentsOfPlaces(),
-		Driver:   csi.LimitCapacity(csi.TimeoutCapacity(p.capacity.driver, p.config.CSI.Timeout), z.Threads, stop),
+		Driver:   p.room(z.Threads, stop),
 		Store:    kube.NewCapacities(p.capacity.client),
 		Events:   p.events,
 		Clock:    p.clock,

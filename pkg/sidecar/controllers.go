@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc"
 	"k8s.io/klog/v2"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
@@ -38,6 +39,7 @@ type part interface {
 
 // shared is what the parts have in common.
 type shared struct {
+	driver  csi.Driver
 	locks   *controller.VolumeLocks
 	secrets *kube.Secrets
 	claims  *kube.Claims
@@ -54,14 +56,16 @@ func (p *process) newParts(stop <-chan struct{}) ([]part, error) {
 		volumes: kube.NewVolumes(p.clients.Core, p.inTree),
 	}
 	var parts []part
+	var told []grpc.UnaryClientInterceptor
 	if p.capacity != nil {
 		publisher, err := p.newPublisher(stop)
 		if err != nil {
 			return nil, err
 		}
-		p.driver = csi.OnExhausted(p.driver, publisher.controller.Exhausted)
+		told = append(told, csi.OnExhausted(publisher.controller.Exhausted))
 		parts = append(parts, publisher)
 	}
+	s.driver = csi.NewDriver(p.calls(p.budgets(), stop, told...))
 	if p.config.Controllers.Provisioner {
 		provisioner, err := p.newProvisioner(s, stop)
 		if err != nil {
@@ -70,7 +74,7 @@ func (p *process) newParts(stop <-chan struct{}) ([]part, error) {
 		parts = append(parts, provisioner)
 	}
 	if p.config.Controllers.Resizer {
-		resizer, err := p.newResizer(s, stop)
+		resizer, err := p.newResizer(s)
 		if err != nil {
 			return nil, err
 		}

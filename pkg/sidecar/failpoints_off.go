@@ -11,4 +11,4 @@ import (
 // tag failpoints.
 func failpointsAtAPI(*rest.Config) error { return nil }
 
-func failpointsAtDriver(conn grpc.ClientConnInterface) grpc.ClientConnInterface { return conn }
+func failpointsAtDriver() []grpc.UnaryClientInterceptor { return nil }

@@ -24,12 +24,12 @@ func failpointsAtAPI(config *rest.Config) error {
 
 // failpointsAtDriver does the same at a call to the driver. Without a valid choice
 // failpointsAtAPI has ended the program.
-func failpointsAtDriver(conn grpc.ClientConnInterface) grpc.ClientConnInterface {
+func failpointsAtDriver() []grpc.UnaryClientInterceptor {
 	trigger, err := chosenFailpoint()
 	if err != nil {
-		return conn
+		return nil
 	}
-	return trigger.Conn(conn)
+	return []grpc.UnaryClientInterceptor{trigger.Driver}
 }
 
 func chosenFailpoint() (*failpoint.Trigger, error) {

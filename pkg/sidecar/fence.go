@@ -58,22 +58,12 @@ func (f *fence) check() error {
 	return nil
 }
 
-// driver puts the fence before all calls of a connection to the driver.
-func (f *fence) driver(next grpc.ClientConnInterface) grpc.ClientConnInterface {
-	return fencedConn{next, f}
-}
-
-type fencedConn struct {
-	grpc.ClientConnInterface
-	fence *fence
-}
-
-// Invoke implements grpc.ClientConnInterface.
-func (c fencedConn) Invoke(ctx context.Context, method string, request, response any, options ...grpc.CallOption) error {
-	if err := c.fence.check(); err != nil {
+// driver puts the fence before the calls to the driver.
+func (f *fence) driver(ctx context.Context, method string, request, response any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
+	if err := f.check(); err != nil {
 		return err
 	}
-	return c.ClientConnInterface.Invoke(ctx, method, request, response, options...)
+	return invoke(ctx, method, request, response, conn, options...)
 }
 
 // api puts the fence before the writes to the API server.

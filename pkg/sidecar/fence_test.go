@@ -129,7 +129,7 @@ func TestFenceStandsAtBothEdges(t *testing.T) {
 		}
 	}
 	f, p := newFence(now), &passing{}
-	conn := f.driver(p)
+	conn := csi.Chain(p, f.driver)
 	if err := conn.Invoke(t.Context(), "CreateVolume", nil, nil); err != nil {
 		t.Error(err)
 	}

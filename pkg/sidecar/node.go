@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"google.golang.org/grpc"
 	"k8s.io/klog/v2"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller/provision"
@@ -16,16 +15,12 @@ import (
 )
 
 // nodeDeployment is what a sidecar knows that works for one node.
-type nodeDeployment struct {
-	home topology.Home
-	// driver is asked for the room that it has, before a claim is taken.
-	driver csi.Capacity
-}
+type nodeDeployment struct{ home topology.Home }
 
 // findNode asks the driver where its node is. All that the topology is made of is
 // known then: neither nodes nor CSINodes are watched, which would cost the API server
 // the more, the more sidecars there are.
-func (p *process) findNode(ctx context.Context, conn grpc.ClientConnInterface) error {
+func (p *process) findNode(ctx context.Context) error {
 	n := p.config.Node
 	if !n.Enabled {
 		return nil
@@ -35,10 +30,7 @@ func (p *process) findNode(ctx context.Context, conn grpc.ClientConnInterface) e
 		return err
 	}
 	place := topology.NewTerm(segments)
-	p.node = &nodeDeployment{
-		home:   topology.Home{Node: n.Name, Place: place},
-		driver: csi.TimeoutCapacity(csi.NewCapacity(conn), p.config.CSI.Timeout),
-	}
+	p.node = &nodeDeployment{topology.Home{Node: n.Name, Place: place}}
 	p.places.SetNode(n.Name, segments)
 	p.places.SetRegistration(n.Name, slices.Collect(maps.Keys(segments)))
 	klog.FromContext(ctx).Info("Working for one node", "node", n.Name, "topology", place.String())
@@ -70,13 +62,13 @@ func (p *process) ownNode() *plan.Node {
 	return &plan.Node{Name: p.node.home.Node, Competes: p.config.Node.Immediate}
 }
 
-// room returns the driver to be asked for the room that it has; nil when this process
-// works for all nodes.
-func (p *process) room(stop <-chan struct{}) csi.Capacity {
+// roomOfNode returns the driver to be asked for the room that it has before a claim is
+// taken; nil when this process works for all nodes.
+func (p *process) roomOfNode(stop <-chan struct{}) csi.Capacity {
 	if p.node == nil {
 		return nil
 	}
-	return csi.LimitCapacity(p.node.driver, p.config.Work.Threads, stop)
+	return p.room(p.config.Work.Threads, stop)
 }
 
 func (p *process) contest() provision.Contest {

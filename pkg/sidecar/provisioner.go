@@ -11,7 +11,6 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller/deletion"
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller/provision"
-	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
 	"github.com/csi-provisioner/csi-provisioner/pkg/journal"
 	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 	"github.com/csi-provisioner/csi-provisioner/pkg/options"
@@ -30,7 +29,6 @@ type provisioner struct {
 }
 
 func (p *process) newProvisioner(s shared, stop <-chan struct{}) (*provisioner, error) {
-	driver := csi.Limit(csi.Timeout(p.driver, p.config.CSI.Timeout), p.config.Work.Threads, stop)
 	c := provisioner{journal: p.newJournal(), guard: p.newGuard()}
 	c.provision = provision.New(provision.Deps{
 		Claims:     p.informers.ClaimLister(),
@@ -39,8 +37,8 @@ func (p *process) newProvisioner(s shared, stop <-chan struct{}) (*provisioner, 
 		InTree:     p.inTree,
 		Attributes: p.informers.ModificationLister(),
 		Places:     p.places,
-		Driver:     driver,
-		Capacity:   p.room(stop),
+		Driver:     s.driver,
+		Capacity:   p.roomOfNode(stop),
 		Secrets:    s.secrets,
 		Store:      s.volumes,
 		ClaimStore: s.claims,
@@ -60,7 +58,7 @@ func (p *process) newProvisioner(s shared, stop <-chan struct{}) (*provisioner, 
 		Classes:     p.informers.ClassLister(),
 		Attachments: p.informers,
 		InTree:      p.inTree,
-		Driver:      driver,
+		Driver:      s.driver,
 		Secrets:     s.secrets,
 		Store:       s.volumes,
 		Journal:     c.journal,
@@ -190,10 +188,6 @@ func (c *provisioner) followAttributes(p *process) error {
 }
 
 func (c *provisioner) claimChanged(driver plan.Driver, old, claim *corev1.PersistentVolumeClaim) {
-	if old != nil && old.UID != claim.UID {
-		// A claim of the same name has taken its place.
-		c.claims.Add(provision.KeyOf(old))
-	}
 	if provision.Wants(driver, old, claim) {
 		c.claims.Add(provision.KeyOf(claim))
 	}

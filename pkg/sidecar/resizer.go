@@ -15,7 +15,6 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller/expand"
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller/modify"
-	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
 	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 	plan "github.com/csi-provisioner/csi-provisioner/pkg/plan/expand"
 	modifyplan "github.com/csi-provisioner/csi-provisioner/pkg/plan/modify"
@@ -31,19 +30,18 @@ type resizer struct {
 	modify   *controller.Controller[modify.Key]
 }
 
-func (p *process) newResizer(s shared, stop <-chan struct{}) (*resizer, error) {
+func (p *process) newResizer(s shared) (*resizer, error) {
 	z, info := p.config.Resizer, p.session.Info()
 	if can := info.Capabilities; !can.ControllerExpand && !can.NodeExpand && !can.Modify && !p.config.Controllers.Provisioner {
 		return nil, fmt.Errorf("CSI driver %q can neither grow nor modify volumes: there is nothing to do with --controllers=resizer", info.Name)
 	}
-	driver := csi.Limit(csi.Timeout(p.driver, z.ExpandTimeout), z.Threads, stop)
 	r := &resizer{process: p}
 	pods := kube.NewPods(p.clients.Core, p.clock, func(namespace string) { r.expand.Wake(expand.PodEnded(namespace)) })
 	r.grower = expand.New(expand.Deps{
 		Claims:  p.informers.ClaimLister(),
 		Volumes: p.informers.VolumeLister(),
 		Classes: p.informers.ClassLister(),
-		Driver:  driver,
+		Driver:  s.driver,
 		Secrets: s.secrets,
 		Status:  s.claims,
 		Store:   s.volumes,
@@ -70,17 +68,17 @@ func (p *process) newResizer(s shared, stop <-chan struct{}) (*resizer, error) {
 	if p.informers.Modifications == nil {
 		return r, nil
 	}
-	return r, r.addModifier(s, csi.Limit(csi.Timeout(p.driver, z.ModifyTimeout), z.Threads, stop))
+	return r, r.addModifier(s)
 }
 
-func (r *resizer) addModifier(s shared, driver csi.Driver) error {
+func (r *resizer) addModifier(s shared) error {
 	p := r.process
 	z, info := p.config.Resizer, p.session.Info()
 	r.modifier = modify.New(modify.Deps{
 		Claims:       p.informers.ClaimLister(),
 		Volumes:      p.informers.VolumeLister(),
 		Classes:      p.informers.ModificationLister(),
-		Driver:       driver,
+		Driver:       s.driver,
 		Secrets:      s.secrets,
 		ClaimStatus:  s.claims,
 		VolumeWriter: s.volumes,
@@ -104,12 +102,14 @@ func (r *resizer) subscribe(p *process) error {
 		p.informers.Handle(p.informers.Volumes, "volumes to grow", kube.OnChange(func(_, volume *corev1.PersistentVolume) {
 			r.volumeChanged(volume)
 		}, func(volume *corev1.PersistentVolume) {
-			r.grower.VolumeGone(volume.UID)
+			r.grower.VolumeShown(volume)
 		})),
 		p.informers.Handle(p.informers.Claims, "claims to grow and modify", kube.OnChange(func(old, claim *corev1.PersistentVolumeClaim) {
+			r.grower.ClaimShown(claim)
 			r.look(old, claim)
 		}, func(claim *corev1.PersistentVolumeClaim) {
-			r.expand.Add(expand.KeyOf(claim))
+			r.grower.ClaimShown(claim)
+			r.claimGone(claim)
 		})),
 		r.subscribeModifier(p),
 	)
@@ -134,10 +134,8 @@ func (r *resizer) subscribeModifier(p *process) error {
 		p.informers.Handle(p.informers.Modifications, "VolumeAttributesClasses", kube.OnChange(
 			func(_, class *storagev1.VolumeAttributesClass) { classChanged(class) }, classChanged)),
 		p.informers.Handle(p.informers.Claims, "written claims", kube.OnChange(func(_, claim *corev1.PersistentVolumeClaim) {
-			r.modifier.ClaimSeen(claim)
-		}, func(claim *corev1.PersistentVolumeClaim) {
-			r.modifier.ClaimSeen(claim)
-		})),
+			r.modifier.ClaimShown(claim)
+		}, r.modifier.ClaimShown)),
 	)
 }
 
@@ -152,12 +150,22 @@ func (r *resizer) look(old, claim *corev1.PersistentVolumeClaim) {
 	}
 }
 
+// claimGone has the claim reconciled once more: its keys wait for nothing any more, and
+// what is known of it is forgotten.
+func (r *resizer) claimGone(claim *corev1.PersistentVolumeClaim) {
+	r.expand.Add(expand.KeyOf(claim))
+	if r.modify != nil {
+		r.modify.Add(modify.KeyOf(claim))
+	}
+}
+
 // volumeChanged wakes the claim that waits for its volume, and has a volume
 // looked at that may carry an annotation that is to go.
 func (r *resizer) volumeChanged(volume *corev1.PersistentVolume) {
+	r.grower.VolumeShown(volume)
 	r.expand.Wake(expand.VolumeSeen(volume.Name))
 	if r.modify != nil {
-		r.modify.Wake(modify.VolumeAppeared(volume.Name))
+		r.modify.Wake(modify.VolumeSeen(volume.Name))
 	}
 	if claim := volume.Spec.ClaimRef; claim != nil && expand.Annotated(volume) {
 		r.expand.Add(expand.Key{Namespace: claim.Namespace, Name: claim.Name, UID: claim.UID})

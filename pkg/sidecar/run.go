@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"google.golang.org/grpc"
 	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
@@ -26,12 +27,13 @@ type process struct {
 	health  *health
 	fence   *fence
 
-	clients   *kube.Clients
+	clients *kube.Clients
+	// conn is the connection to the driver, without what p.calls puts before it.
+	conn      grpc.ClientConnInterface
 	session   *csi.Session
 	informers *kube.Informers
 	places    *topology.Index
 	events    *kube.Events
-	driver    csi.Driver
 	inTree    *kube.InTree
 	// attributes tells whether VolumeAttributesClasses count.
 	attributes bool
@@ -109,6 +111,7 @@ func (p *process) connect(ctx, background context.Context, version string) error
 	if err != nil {
 		return err
 	}
+	p.conn = conn
 	context.AfterFunc(background, func() { _ = conn.Close() })
 	if p.session, err = csi.Open(ctx, conn, p.config.CSI.Timeout, p.clock); err != nil {
 		return err
@@ -119,11 +122,10 @@ func (p *process) connect(ctx, background context.Context, version string) error
 		return err
 	}
 	p.health.require("driver", p.session.Ready)
-	p.driver = csi.NewDriver(p.fence.driver(failpointsAtDriver(conn)))
-	if err := p.findNode(ctx, conn); err != nil {
+	if err := p.findNode(ctx); err != nil {
 		return err
 	}
-	if p.capacity, err = p.findCapacity(ctx, restConfig, conn); err != nil {
+	if p.capacity, err = p.findCapacity(ctx, restConfig); err != nil {
 		return err
 	}
 

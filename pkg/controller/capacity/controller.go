@@ -79,13 +79,27 @@ func New(deps Deps, config Config) (*Controller, error) {
 	c := &Controller{
 		deps:    deps,
 		config:  config,
-		written: &kube.Latest[*storagev1.CSIStorageCapacity]{},
 		classes: map[string]struct{}{},
 		due:     map[plan.Key]struct{}{},
 	}
+	c.written = kube.NewLatest(c.shown)
 	var err error
 	c.engine, err = controller.New(config.Queue, reconciler{c})
 	return c, err
+}
+
+// shown returns the object as the informer shows it.
+func (c *Controller) shown(object *storagev1.CSIStorageCapacity) (*storagev1.CSIStorageCapacity, bool) {
+	objects, err := c.deps.Objects.CapacitiesFor(plan.KeyOf(object).String())
+	if err != nil {
+		return nil, false
+	}
+	for _, shown := range objects {
+		if shown.UID == object.UID {
+			return shown, true
+		}
+	}
+	return nil, false
 }
 
 // reconciler is the engine's view of the controller.

@@ -69,6 +69,7 @@ func (c *Controller) setClass(name string, publishes bool) {
 // ObjectChanged tells of a CSIStorageCapacity as it was, nil for one that
 // appears, and is. What appears may be one too many.
 func (c *Controller) ObjectChanged(old, object *storagev1.CSIStorageCapacity) {
+	c.written.Seen(object)
 	if old == nil {
 		c.engine.Add(plan.KeyOf(object))
 	}
@@ -76,7 +77,7 @@ func (c *Controller) ObjectChanged(old, object *storagev1.CSIStorageCapacity) {
 
 // ObjectGone tells that a CSIStorageCapacity has gone, or lost its labels.
 func (c *Controller) ObjectGone(object *storagev1.CSIStorageCapacity) {
-	c.written.Forget(object.UID)
+	c.written.Seen(object)
 	c.engine.Add(plan.KeyOf(object))
 }
 

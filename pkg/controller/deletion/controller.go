@@ -2,11 +2,9 @@ package deletion
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
-	csipb "github.com/container-storage-interface/spec/lib/go/csi"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -14,12 +12,10 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	storagelisters "k8s.io/client-go/listers/storage/v1"
-	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
 	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
-	"github.com/csi-provisioner/csi-provisioner/pkg/journal"
 	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 	"github.com/csi-provisioner/csi-provisioner/pkg/metrics"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/capability"
@@ -125,21 +121,27 @@ func DriverBack() controller.Dependency { return controller.Dependency{Kind: "Dr
 func (c *Controller) VolumeGone(uid types.UID) { c.deleted.Observe(string(uid)) }
 
 // Reconcile brings the PersistentVolume of that name one step nearer to its end,
-// if it is due.
+// if it is due. The volume is read again when its lock is held: whoever has held it
+// until then may have changed everything.
 func (c *Controller) Reconcile(ctx context.Context, name string) (controller.Result, error) {
-	volume, err := c.deps.Volumes.Get(name)
-	if apierrors.IsNotFound(err) || err == nil && c.deleted.Pending(string(volume.UID)) {
-		return controller.Result{}, nil
+	volume, err := c.volume(name)
+	if err != nil || volume == nil {
+		return controller.Result{}, err
 	}
-	if err != nil {
-		return controller.Result{}, fmt.Errorf("reading PersistentVolume %q: %w", name, err)
-	}
-	unlock, err := c.deps.Locks.Lock(ctx, lockKey(volume))
+	key := lockKey(volume)
+	unlock, err := c.deps.Locks.Lock(ctx, key)
 	if err != nil {
 		return controller.Result{}, err
 	}
 	defer unlock()
 
+	if volume, err = c.volume(name); err != nil || volume == nil {
+		return controller.Result{}, err
+	}
+	if lockKey(volume) != key {
+		// Another volume has taken its name.
+		return controller.Result{Again: true}, nil
+	}
 	input, err := c.gather(ctx, volume)
 	if err != nil && deletion.Due(volume) {
 		return c.failed(volume, err)
@@ -148,6 +150,19 @@ func (c *Controller) Reconcile(ctx context.Context, name string) (controller.Res
 		return controller.Result{}, err
 	}
 	return c.apply(ctx, volume, deletion.Decide(input))
+}
+
+// volume returns the PersistentVolume of that name as the informer shows it; nil when
+// it is gone, or the informer does not show yet that it is.
+func (c *Controller) volume(name string) (*corev1.PersistentVolume, error) {
+	volume, err := c.deps.Volumes.Get(name)
+	if apierrors.IsNotFound(err) || err == nil && c.deleted.Pending(string(volume.UID)) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading PersistentVolume %q: %w", name, err)
+	}
+	return volume, nil
 }
 
 // lockKey is the UID of the volume's claim, under which all that is done about
@@ -193,111 +208,4 @@ func (c *Controller) class(ctx context.Context, name string) (*storagev1.Storage
 		return nil, fmt.Errorf("reading StorageClass %q: %w", name, err)
 	}
 	return c.deps.InTree.Class(ctx, class)
-}
-
-func (c *Controller) apply(ctx context.Context, volume *corev1.PersistentVolume, d deletion.Decision) (controller.Result, error) {
-	switch d.Verdict {
-	case deletion.Skip:
-	case deletion.AddFinalizer:
-		return controller.Result{}, c.deps.Store.AddFinalizer(ctx, volume)
-	case deletion.RemoveFinalizer:
-		// Without it, somebody may delete the PersistentVolume to keep the volume;
-		// after a crash it would then look as if it had never been stored.
-		if err := c.settle(ctx, volume); err != nil {
-			return c.whenSettled(volume, err)
-		}
-		return controller.Result{}, c.deps.Store.RemoveFinalizer(ctx, volume)
-	case deletion.Wait:
-		c.report(volume, d.Err)
-		return controller.Result{
-			RequeueAfter: c.config.AttachedRetry,
-			WaitFor:      []controller.Dependency{Detached(volume.Name)},
-		}, controller.Terminal(d.Err)
-	case deletion.Reject:
-		return c.failed(volume, d.Err, ClassChanged(volume.Spec.StorageClassName))
-	case deletion.Act:
-		if err := c.settle(ctx, volume); err != nil {
-			return c.whenSettled(volume, err)
-		}
-		started := c.deps.Clock.Now()
-		if err := c.delete(ctx, volume, d); err != nil {
-			return c.failed(volume, err)
-		}
-		c.deps.Metrics.Deleted(volume.Spec.StorageClassName, c.deps.Clock.Since(started))
-	}
-	return controller.Result{}, nil
-}
-
-// openRetry is the time until a volume is looked at again whose creation has not
-// come to its end.
-const openRetry = time.Second
-
-// settle waits until nobody will create the volume again: neither this process
-// nor, after a crash, the next one.
-func (c *Controller) settle(ctx context.Context, volume *corev1.PersistentVolume) error {
-	ref := volume.Spec.ClaimRef
-	if ref == nil || ref.UID == "" {
-		return nil
-	}
-	if err := c.deps.Journal.Settle(ctx, ref.UID); err != nil {
-		return fmt.Errorf("waiting for the end of the creation of PersistentVolume %q: %w", volume.Name, err)
-	}
-	return nil
-}
-
-// whenSettled has the volume looked at again. That its creation is still open,
-// nobody need be told: the claim's events do.
-func (c *Controller) whenSettled(volume *corev1.PersistentVolume, err error) (controller.Result, error) {
-	if errors.Is(err, journal.ErrOpen) {
-		return controller.Result{RequeueAfter: openRetry}, nil
-	}
-	return c.failed(volume, err)
-}
-
-// delete deletes the volume, then the PersistentVolume. The finalizer goes
-// before the object: if the process dies in between, the PersistentVolume is
-// still due, and deleting the volume once more does no harm (CSI spec,
-// DeleteVolume is idempotent).
-func (c *Controller) delete(ctx context.Context, volume *corev1.PersistentVolume, d deletion.Decision) error {
-	credentials := c.credentials(ctx, d.Secret)
-	migrated := c.deps.InTree.PluginOf(volume) != ""
-	err := c.deps.Driver.DeleteVolume(csi.ForMigrated(ctx, migrated), &csipb.DeleteVolumeRequest{VolumeId: d.Handle, Secrets: credentials.Reveal()})
-	if err != nil && !csi.NotFound(err) {
-		if d.Secret != nil {
-			c.deps.Secrets.Forget(*d.Secret)
-		}
-		return fmt.Errorf("deleting volume %q at CSI driver %q: %w", d.Handle, c.config.Driver, csi.Plain(err))
-	}
-	// The informer may show that it is gone before the calls return.
-	c.deleted.Expect(string(volume.UID))
-	if err := c.forgetVolume(ctx, volume); err != nil {
-		c.deleted.Observe(string(volume.UID))
-		return err
-	}
-	return nil
-}
-
-// forgetVolume removes the PersistentVolume of a volume that is gone.
-func (c *Controller) forgetVolume(ctx context.Context, volume *corev1.PersistentVolume) error {
-	if deletion.HasFinalizer(volume) {
-		if err := c.deps.Store.RemoveFinalizer(ctx, volume); err != nil {
-			return err
-		}
-	}
-	return c.deps.Store.Delete(ctx, volume.Name, volume.UID)
-}
-
-// credentials reads the Secret for DeleteVolume. One that can't be read is no
-// reason to keep the volume: many drivers need none to delete, and Secrets are
-// often deleted together with the claims. The driver says if it does need it.
-func (c *Controller) credentials(ctx context.Context, ref *secrets.Ref) secrets.Credentials {
-	if ref == nil {
-		return secrets.Credentials{}
-	}
-	credentials, err := c.deps.Secrets.Get(ctx, *ref)
-	if err != nil {
-		klog.FromContext(ctx).Error(err, "Deleting the volume without its secret")
-		return secrets.Credentials{}
-	}
-	return credentials
 }

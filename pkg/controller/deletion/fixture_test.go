@@ -51,6 +51,9 @@ type world struct {
 
 	// fail are the errors of the ports, by the first word of the call.
 	fail map[string]error
+	// waits are what happens while the controller waits for something: for "settle", the
+	// "slot", or the answer to a call, by its first word.
+	waits map[string]func()
 	// calls are those to the driver and the API server, in order.
 	calls []string
 	// settled are the claims whose creation had to have come to its end.
@@ -198,8 +201,15 @@ func (w *world) checkSecrecy() {
 	}
 }
 
+func (w *world) wait(what string) {
+	if happens := w.waits[what]; happens != nil {
+		happens()
+	}
+}
+
 func (w *world) call(words ...string) error {
 	w.calls = append(w.calls, strings.Join(words, " "))
+	w.wait(words[0])
 	return w.fail[words[0]]
 }
 
@@ -208,7 +218,11 @@ func (w *world) CreateVolume(context.Context, *csipb.CreateVolumeRequest, ...csi
 	return nil, errors.Join(errors.New("a volume is created"), w.call("CreateVolume"))
 }
 
-func (w *world) DeleteVolume(ctx context.Context, request *csipb.DeleteVolumeRequest, _ ...csi.Option) error {
+func (w *world) DeleteVolume(ctx context.Context, request *csipb.DeleteVolumeRequest, options ...csi.Option) error {
+	w.wait("slot")
+	if err := csi.Recheck(options); err != nil {
+		return err
+	}
 	w.migrated = csi.IsForMigrated(ctx)
 	w.credentials = request.GetSecrets()
 	return w.call("DeleteVolume", request.GetVolumeId())
@@ -256,5 +270,6 @@ func (w *world) Warning(object runtime.Object, reason, message string) {
 // Settle implements Journal.
 func (w *world) Settle(_ context.Context, claim types.UID) error {
 	w.settled = append(w.settled, claim)
+	w.wait("settle")
 	return w.fail["Settle"]
 }

@@ -2,11 +2,13 @@ package expand
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
 	csipb "github.com/container-storage-interface/spec/lib/go/csi"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/klog/v2"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
 	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
@@ -38,7 +40,7 @@ func (c *Controller) apply(ctx context.Context, in expand.Input, d expand.Decisi
 	case expand.Act:
 		return c.act(ctx, in, d)
 	}
-	if in.Volume == nil && in.Claim.Spec.VolumeName != "" {
+	if expand.Awaits(in) {
 		return controller.Result{WaitFor: []controller.Dependency{VolumeSeen(in.Claim.Spec.VolumeName)}}, nil
 	}
 	return controller.Result{}, nil
@@ -74,8 +76,12 @@ func (c *Controller) act(ctx context.Context, in expand.Input, d expand.Decision
 	if d.Warning != "" {
 		c.deps.Events.Warning(in.Claim, names.ReasonVolumeResizeFailed, d.Warning)
 	}
+	answer, err := c.call(ctx, in, d.Plan, credentials)
+	if errors.Is(err, csi.ErrWithdrawn) {
+		klog.FromContext(ctx).Info("Not expanding the volume, as something has changed: deciding again", "reason", err)
+		return controller.Result{Again: true}, nil
+	}
 	c.inUse.clear(in.Claim.UID)
-	answer, err := c.call(ctx, d.Plan, credentials)
 	if err != nil {
 		return c.notGrown(ctx, in, d.Plan, err)
 	}
@@ -122,8 +128,8 @@ func (c *Controller) credentials(ctx context.Context, ref *secrets.Ref) (secrets
 }
 
 // call asks the driver to grow the volume; where there is nothing to ask, all is
-// left to the node.
-func (c *Controller) call(ctx context.Context, plan *expand.Plan, credentials secrets.Credentials) (expand.Answer, error) {
+// left to the node. What was decided is checked when the call's turn has come.
+func (c *Controller) call(ctx context.Context, in expand.Input, plan *expand.Plan, credentials secrets.Credentials) (expand.Answer, error) {
 	if plan.Request == nil {
 		return expand.Answer{NodeExpansionRequired: true}, nil
 	}
@@ -132,14 +138,33 @@ func (c *Controller) call(ctx context.Context, plan *expand.Plan, credentials se
 		CapacityRange:    plan.Request.GetCapacityRange(),
 		VolumeCapability: plan.Request.GetVolumeCapability(),
 		Secrets:          credentials.Reveal(),
-	})
-	if err != nil && plan.Secret != nil {
+	}, csi.IfStill(func() error { return c.still(ctx, in, plan) }))
+	if err != nil && plan.Secret != nil && !errors.Is(err, csi.ErrWithdrawn) {
 		c.deps.Secrets.Forget(*plan.Secret)
 	}
 	return expand.Answer{
 		CapacityBytes:         response.GetCapacityBytes(),
 		NodeExpansionRequired: response.GetNodeExpansionRequired(),
 	}, err
+}
+
+// still returns an error when a plan is no longer right, as the caches are now.
+func (c *Controller) still(ctx context.Context, in expand.Input, plan *expand.Plan) error {
+	claim, err := c.claim(KeyOf(in.Claim))
+	if err != nil {
+		return err
+	}
+	if claim == nil {
+		return fmt.Errorf("claim %s/%s has gone", in.Claim.Namespace, in.Claim.Name)
+	}
+	now, err := c.gather(ctx, claim)
+	if err != nil {
+		return err
+	}
+	if now.Volume != nil && now.Volume.UID != in.Volume.UID {
+		return fmt.Errorf("PersistentVolume %q has been replaced", in.Volume.Name)
+	}
+	return plan.Still(now)
 }
 
 // conclude writes down what the driver has answered: first the volume, then the

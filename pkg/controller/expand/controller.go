@@ -7,7 +7,6 @@ import (
 	csipb "github.com/container-storage-interface/spec/lib/go/csi"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	storagelisters "k8s.io/client-go/listers/storage/v1"
 	"k8s.io/utils/clock"
@@ -106,13 +105,17 @@ type Controller struct {
 	config Config
 	inUse  *inUse
 	// claims and volumes are own writes.
-	claims  kube.Latest[*corev1.PersistentVolumeClaim]
-	volumes kube.Latest[*corev1.PersistentVolume]
+	claims  *kube.Latest[*corev1.PersistentVolumeClaim]
+	volumes *kube.Latest[*corev1.PersistentVolume]
 }
 
 // New returns a controller; it starts nothing.
 func New(deps Deps, config Config) *Controller {
-	return &Controller{deps: deps, config: config, inUse: newInUse()}
+	return &Controller{
+		deps: deps, config: config, inUse: newInUse(),
+		claims:  kube.NewLatest(kube.ShownClaim(deps.Claims)),
+		volumes: kube.NewLatest(kube.ShownVolume(deps.Volumes)),
+	}
 }
 
 // Reconcile brings the claim one step nearer to the size that it asks for.
@@ -128,7 +131,7 @@ func (c *Controller) Reconcile(ctx context.Context, key Key) (controller.Result,
 		return controller.Result{}, err
 	}
 	if claim == nil {
-		c.forget(key.UID)
+		c.inUse.clear(key.UID)
 		return controller.Result{}, nil
 	}
 	input, err := c.gather(ctx, claim)
@@ -138,10 +141,9 @@ func (c *Controller) Reconcile(ctx context.Context, key Key) (controller.Result,
 	return c.apply(csi.ForMigrated(ctx, c.migrated(claim)), input, expand.Decide(input))
 }
 
-// VolumeGone notes that the informer no longer shows a PersistentVolume.
-func (c *Controller) VolumeGone(uid types.UID) { c.volumes.Forget(uid) }
+// VolumeShown is to be called whenever the informer shows a PersistentVolume, or that it
+// has gone; ClaimShown does the same for claims.
+func (c *Controller) VolumeShown(volume *corev1.PersistentVolume) { c.volumes.Seen(volume) }
 
-func (c *Controller) forget(uid types.UID) {
-	c.inUse.clear(uid)
-	c.claims.Forget(uid)
-}
+// ClaimShown: see VolumeShown.
+func (c *Controller) ClaimShown(claim *corev1.PersistentVolumeClaim) { c.claims.Seen(claim) }

@@ -15,7 +15,7 @@ import (
 
 // The dependencies that claims wait for.
 
-// VolumeSeen is woken when the PersistentVolume of that name appears.
+// VolumeSeen is woken when the PersistentVolume of that name appears or changes.
 func VolumeSeen(name string) controller.Dependency {
 	return controller.Dependency{Kind: "PersistentVolume", Name: name}
 }

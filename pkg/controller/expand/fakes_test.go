@@ -95,15 +95,25 @@ func (s volumeStore) Patch(_ context.Context, from, to *corev1.PersistentVolume)
 	s.w.volume = to.DeepCopy()
 	s.w.volume.ResourceVersion = s.w.next()
 	s.w.note("%s", describeVolume(s.w.volume))
+	written := s.w.volume
 	if s.w.atStored != nil {
 		s.w.atStored()
 	}
-	return s.w.volume.DeepCopy(), nil
+	if s.w.volume != nil {
+		written = s.w.volume // as a webhook has changed it
+	}
+	return written.DeepCopy(), nil
 }
 
 type driver struct{ w *world }
 
-func (d driver) ControllerExpandVolume(ctx context.Context, request *csipb.ControllerExpandVolumeRequest, _ ...csi.Option) (*csipb.ControllerExpandVolumeResponse, error) {
+func (d driver) ControllerExpandVolume(ctx context.Context, request *csipb.ControllerExpandVolumeRequest, options ...csi.Option) (*csipb.ControllerExpandVolumeResponse, error) {
+	if d.w.atSlot != nil {
+		d.w.atSlot()
+	}
+	if err := csi.Recheck(options); err != nil {
+		return nil, err
+	}
 	d.w.note("expand %s to %s with %v", request.GetVolumeId(),
 		resource.NewQuantity(request.GetCapacityRange().GetRequiredBytes(), resource.BinarySI), slices.Sorted(maps.Keys(request.GetSecrets())))
 	d.w.migrated = csi.IsForMigrated(ctx)

@@ -142,7 +142,6 @@ func TestNothingToDo(t *testing.T) {
 		"not bound":                   func(w *world) { w.claim.Spec.VolumeName = "" },
 		"big enough":                  func(w *world) { w.claim.Status.Capacity = sized("7Gi") },
 		"another driver's volume":     func(w *world) { w.volume.Spec.CSI.Driver = "other.example" },
-		"another claim's volume":      func(w *world) { w.volume.Spec.ClaimRef.UID = "claim-2" },
 		"being deleted":               func(w *world) { w.claim.DeletionTimestamp = &metav1.Time{Time: w.clock.Now()} },
 		"gone":                        func(w *world) { w.claim = nil },
 		"replaced by another":         func(w *world) { w.claim.UID = "claim-2" },
@@ -161,9 +160,19 @@ func TestNothingToDo(t *testing.T) {
 }
 
 func TestExpandWaitsForTheVolume(t *testing.T) {
+	for name, before := range map[string]func(*world){
+		"not there":       func(w *world) { w.volume = nil },
+		"not bound yet":   func(w *world) { w.anotherVolume(func(v *corev1.PersistentVolume) { v.Spec.ClaimRef = nil }) },
+		"another claim's": func(w *world) { w.anotherVolume(func(v *corev1.PersistentVolume) { v.Spec.ClaimRef.UID = "claim-2" }) },
+	} {
+		t.Run(name, func(t *testing.T) { waitForVolume(t, before) })
+	}
+}
+
+func waitForVolume(t *testing.T, before func(*world)) {
 	w := newWorld(t)
 	volume := w.volume
-	w.volume = nil
+	before(w)
 	w.start()
 	if got, want := w.succeed().WaitFor, []controller.Dependency{expand.VolumeSeen("pvc-1")}; !slices.Equal(got, want) {
 		t.Errorf("the claim waits for %v, want %v", got, want)

@@ -2,6 +2,7 @@ package expand_test
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -49,6 +50,7 @@ type world struct {
 	patches  int
 	atPatch  func(n int) error // called before the n-th patch, from 1, is applied
 	atStored func()            // called after a patch has been applied
+	atSlot   func()            // called while a call to the driver waits for its turn
 
 	shownClaims, shownVolumes, shownClasses cache.Indexer
 
@@ -137,9 +139,10 @@ func (w *world) start() *world {
 	return w
 }
 
-// sync has the informers catch up with the API server.
+// sync has the informers catch up with the API server, and tell of it.
 func (w *world) sync() {
 	w.t.Helper()
+	before := append(w.shownClaims.List(), w.shownVolumes.List()...)
 	show := func(shown cache.Indexer, objects ...any) {
 		if err := shown.Replace(objects, ""); err != nil {
 			w.t.Fatal(err)
@@ -152,6 +155,14 @@ func (w *world) sync() {
 	show(w.shownVolumes)
 	if w.volume != nil {
 		show(w.shownVolumes, w.volume.DeepCopy())
+	}
+	for _, object := range slices.Concat(before, w.shownClaims.List(), w.shownVolumes.List()) {
+		switch object := object.(type) {
+		case *corev1.PersistentVolumeClaim:
+			w.ClaimShown(object)
+		case *corev1.PersistentVolume:
+			w.VolumeShown(object)
+		}
 	}
 }
 

@@ -72,6 +72,9 @@ func (c *Controller) patchVolume(ctx context.Context, from, to *corev1.Persisten
 		if stored, err = c.deps.Store.Get(ctx, from.Name); err != nil {
 			return from, err
 		}
+		// It is newer than what the informer shows, by which the next decision would
+		// go otherwise.
+		c.volumes.Remember(stored)
 	}
 }
 

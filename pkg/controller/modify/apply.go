@@ -2,12 +2,14 @@ package modify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	csipb "github.com/container-storage-interface/spec/lib/go/csi"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/klog/v2"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
 	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
@@ -41,7 +43,11 @@ func (c *Controller) act(ctx context.Context, a attempt, started *corev1.Persist
 		VolumeId:          a.plan.Request.GetVolumeId(),
 		MutableParameters: a.plan.Request.GetMutableParameters(),
 		Secrets:           credentials.Reveal(),
-	})
+	}, csi.IfStill(func() error { return c.still(a) }))
+	if errors.Is(err, csi.ErrWithdrawn) {
+		klog.FromContext(ctx).Info("Not modifying the volume, as something has changed: deciding again", "reason", err)
+		return controller.Result{Again: true}, nil
+	}
 	if err != nil {
 		if a.plan.Secret != nil {
 			c.deps.Secrets.Forget(*a.plan.Secret)
@@ -49,6 +55,25 @@ func (c *Controller) act(ctx context.Context, a attempt, started *corev1.Persist
 		return c.notModified(ctx, a, err)
 	}
 	return c.modified(ctx, a)
+}
+
+// still returns an error when a plan is no longer right, as the caches are now.
+func (c *Controller) still(a attempt) error {
+	claim, err := c.claim(KeyOf(a.input.Claim))
+	if err != nil {
+		return err
+	}
+	if claim == nil {
+		return fmt.Errorf("claim %s/%s has gone", a.input.Claim.Namespace, a.input.Claim.Name)
+	}
+	now, err := c.gather(claim)
+	if err != nil {
+		return err
+	}
+	if now.Volume != nil && now.Volume.UID != a.input.Volume.UID {
+		return fmt.Errorf("PersistentVolume %q has been replaced", a.input.Volume.Name)
+	}
+	return a.plan.Still(now)
 }
 
 func (c *Controller) credentials(ctx context.Context, ref *secrets.Ref) (secrets.Credentials, error) {
@@ -210,8 +235,6 @@ func (c *Controller) writeClaim(ctx context.Context, from, to *corev1.Persistent
 	}
 	if stored != from {
 		c.written.Remember(stored)
-		// The informer may have been faster.
-		c.ClaimSeen(stored)
 	}
 	return stored, nil
 }

@@ -90,12 +90,12 @@ type Controller struct {
 	config Config
 	// written are own writes of claims. While the informer does not show them, they
 	// keep what has just ended from being begun again.
-	written kube.Latest[*corev1.PersistentVolumeClaim]
+	written *kube.Latest[*corev1.PersistentVolumeClaim]
 }
 
 // New returns a controller; it starts nothing.
 func New(deps Deps, config Config) *Controller {
-	return &Controller{deps: deps, config: config}
+	return &Controller{deps: deps, config: config, written: kube.NewLatest(kube.ShownClaim(deps.Claims))}
 }
 
 // Reconcile brings the volume of the claim one step nearer to the class that the
@@ -124,8 +124,8 @@ func (c *Controller) step(ctx context.Context, claim *corev1.PersistentVolumeCla
 	decision := modify.Decide(input)
 	switch decision.Verdict {
 	case modify.Skip:
-		if input.Volume == nil {
-			return controller.Result{WaitFor: []controller.Dependency{VolumeAppeared(claim.Spec.VolumeName)}}, nil
+		if modify.Awaits(input) {
+			return controller.Result{WaitFor: []controller.Dependency{VolumeSeen(claim.Spec.VolumeName)}}, nil
 		}
 	case modify.Pause:
 		return controller.Result{

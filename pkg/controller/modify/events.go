@@ -17,9 +17,8 @@ func ClassChanged(name string) controller.Dependency {
 	return controller.Dependency{Kind: "VolumeAttributesClass", Name: name}
 }
 
-// VolumeAppeared is woken when the informer shows the PersistentVolume of that
-// name for the first time.
-func VolumeAppeared(name string) controller.Dependency {
+// VolumeSeen is woken when the PersistentVolume of that name appears or changes.
+func VolumeSeen(name string) controller.Dependency {
 	return controller.Dependency{Kind: "PersistentVolume", Name: name}
 }
 
@@ -41,14 +40,8 @@ func Wants(old, now *corev1.PersistentVolumeClaim) bool {
 		(old.DeletionTimestamp == nil) != (now.DeletionTimestamp == nil) && modify.Asks(now)
 }
 
-// ClaimSeen is to be called whenever the informer shows a claim, or that it is
-// gone: what was remembered of it may be forgotten. As handlers are told late, it
-// is the cache that counts.
-func (c *Controller) ClaimSeen(claim *corev1.PersistentVolumeClaim) {
-	// Reading the claim forgets; an error means that there is nothing to compare
-	// with.
-	_, _ = c.claim(KeyOf(claim))
-}
+// ClaimShown is to be called whenever the informer shows a claim, or that it has gone.
+func (c *Controller) ClaimShown(claim *corev1.PersistentVolumeClaim) { c.written.Seen(claim) }
 
 // failed reports an error on the claim; it is retried after a back-off, or when
 // what it may depend on changes.

@@ -156,7 +156,7 @@ func TestWakeUps(t *testing.T) {
 		"volume shown late": {
 			func(r *rig) { _ = r.volumes.Delete(r.volume) },
 			func(r *rig) { r.put(r.volumes, r.volume) },
-			modify.VolumeAppeared("pv-1"),
+			modify.VolumeSeen("pv-1"),
 		},
 		"infeasible class made anew": {
 			func(r *rig) { r.fail = nth("driver", 0, status.Error(codes.InvalidArgument, "no such tier")) },

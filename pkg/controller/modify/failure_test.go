@@ -250,7 +250,6 @@ func TestSecretsStaySecret(t *testing.T) {
 func TestLeftAlone(t *testing.T) {
 	for name, change := range map[string]func(r *rig){
 		"other driver's volume": func(r *rig) { r.volume.Spec.CSI.Driver = "other.csi.example" },
-		"other claim's volume":  func(r *rig) { r.volume.Spec.ClaimRef.UID = "uid-9" },
 		"in-tree volume":        func(r *rig) { r.volume.Spec.CSI = nil },
 		"claim that goes":       func(r *rig) { r.claim.DeletionTimestamp = &metav1.Time{Time: r.clock.Now()} },
 		"claim that waits":      func(r *rig) { r.claim.Status.Phase = corev1.ClaimPending },

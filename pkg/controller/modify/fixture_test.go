@@ -60,6 +60,8 @@ type rig struct {
 	version int
 	claim   *corev1.PersistentVolumeClaim
 	volume  *corev1.PersistentVolume
+	// atSlot is called while a call to the driver waits for its turn.
+	atSlot func()
 	// log is what has reached the cluster and the driver, in order.
 	log []string
 	// fail is asked before each write ("claim" or "volume") and call ("driver",
@@ -157,7 +159,7 @@ func (r *rig) sync() {
 	r.put(r.claims, claim)
 	r.put(r.volumes, volume)
 	if !r.quiet && (old == nil || old.ResourceVersion != claim.ResourceVersion) {
-		r.subject.ClaimSeen(claim)
+		r.subject.ClaimShown(claim)
 		r.seen(old, claim)
 	}
 }
@@ -304,7 +306,13 @@ func (p volumePort) Patch(_ context.Context, from, to *corev1.PersistentVolume) 
 }
 
 // ControllerModifyVolume is the driver.
-func (r *rig) ControllerModifyVolume(_ context.Context, request *csipb.ControllerModifyVolumeRequest, _ ...csi.Option) error {
+func (r *rig) ControllerModifyVolume(_ context.Context, request *csipb.ControllerModifyVolumeRequest, options ...csi.Option) error {
+	if r.atSlot != nil {
+		r.atSlot()
+	}
+	if err := csi.Recheck(options); err != nil {
+		return err
+	}
 	r.mu.Lock()
 	var with []string
 	for key, value := range request.GetMutableParameters() {

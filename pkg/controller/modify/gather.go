@@ -15,12 +15,8 @@ import (
 // claim returns the claim of a key as it is known best, or nil when it is gone.
 func (c *Controller) claim(key Key) (*corev1.PersistentVolumeClaim, error) {
 	claim, err := key.Find(c.deps.Claims)
-	switch {
-	case err != nil:
+	if err != nil || claim == nil {
 		return nil, err
-	case claim == nil:
-		c.written.Forget(key.UID)
-		return nil, nil
 	}
 	return c.written.Newest(claim), nil
 }

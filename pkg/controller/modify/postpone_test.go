@@ -105,15 +105,22 @@ func TestRollback(t *testing.T) {
 	sameLog(t, r, "claim: cur=gold InProgress=gold ModifyingVolume", began, called, "claim: cur=gold", ended)
 }
 
-// TestVolumeMissing waits for the volume.
+// TestVolumeMissing waits for the volume, and for one that does not name the claim
+// yet.
 func TestVolumeMissing(t *testing.T) {
-	r := asking(t)
-	_ = r.volumes.Delete(r.volume)
-	result, err := r.reconcile()
-	if err != nil || !cmp.Equal(result.WaitFor, []controller.Dependency{modify.VolumeAppeared("pv-1")}) {
-		t.Errorf("result %+v, %v", result, err)
+	for name, change := range map[string]func(r *rig){
+		"not there":       func(r *rig) { _ = r.volumes.Delete(r.volume) },
+		"not bound yet":   func(r *rig) { r.volume.Spec.ClaimRef = nil },
+		"another claim's": func(r *rig) { r.volume.Spec.ClaimRef.UID = "uid-9" },
+	} {
+		r := asking(t)
+		change(r)
+		result, err := r.reconcile()
+		if err != nil || !cmp.Equal(result.WaitFor, []controller.Dependency{modify.VolumeSeen("pv-1")}) {
+			t.Errorf("%s: result %+v, %v", name, result, err)
+		}
+		sameLog(t, r)
 	}
-	sameLog(t, r)
 }
 
 // broken are listers that fail, after some successes.
@@ -189,8 +196,10 @@ func TestBrokenCaches(t *testing.T) {
 		log     int
 	}{
 		{"claims", 0, codes.OK, 0}, {"volumes", 0, codes.OK, 0}, {"classes", 0, codes.OK, 0},
-		{"claims", 1, codes.OK, 3}, {"volumes", 1, codes.OK, 3},
-		{"claims", 1, codes.Internal, 5},
+		// Before the call, which is withdrawn then, and after it.
+		{"claims", 1, codes.OK, 2}, {"volumes", 1, codes.OK, 2}, {"classes", 1, codes.OK, 2},
+		{"claims", 3, codes.OK, 3}, {"volumes", 2, codes.OK, 3},
+		{"claims", 3, codes.Internal, 5},
 	} {
 		t.Run(fmt.Sprint(test.what, test.healthy, test.fails), func(t *testing.T) {
 			r := asking(t)
@@ -202,8 +211,8 @@ func TestBrokenCaches(t *testing.T) {
 			r.restart(r.clock)
 			r.fail = nth("driver", 0, status.Error(test.fails, "no"))
 			r.lag = true
-			if _, err := r.reconcile(); err == nil || controller.IsTerminal(err) {
-				t.Errorf("error %v", err)
+			if result, err := r.reconcile(); err == nil && !result.Again || controller.IsTerminal(err) {
+				t.Errorf("result %+v, error %v", result, err)
 			}
 			if len(r.log) != test.log {
 				t.Errorf("what happened: %q", r.log)

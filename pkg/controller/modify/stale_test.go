@@ -75,7 +75,7 @@ func TestOldHandlerCall(t *testing.T) {
 	older.ResourceVersion = "3"
 	_, _ = r.reconcile()
 	r.taken()
-	r.subject.ClaimSeen(older)
+	r.subject.ClaimShown(older)
 	if _, err := r.reconcile(); err != nil {
 		t.Error(err)
 	}
@@ -122,14 +122,14 @@ func TestNothingIsRemembered(t *testing.T) {
 		"gone": func(r *rig) {
 			_, _ = r.reconcile()
 			_ = r.claims.Delete(r.claim)
-			r.subject.ClaimSeen(r.claim)
+			r.subject.ClaimShown(r.claim)
 		},
 		"replaced": func(r *rig) {
 			_, _ = r.reconcile()
 			old, next := r.claim, r.claim.DeepCopy()
 			next.UID = "uid-9"
 			r.put(r.claims, next)
-			r.subject.ClaimSeen(old)
+			r.subject.ClaimShown(old)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -315,8 +315,8 @@ type driver struct {
 	secrets   []map[string]string
 	// migrated tells which calls counted as for in-tree volumes.
 	migrated []bool
-	// block is closed when a call of CreateVolume may go on; nil for at once.
-	block chan struct{}
+	// atSlot is called when a call of CreateVolume has waited for its turn.
+	atSlot func()
 }
 
 // answer is how a call of CreateVolume ends.
@@ -336,16 +336,19 @@ func makesAndFailsWith(code codes.Code) answer {
 	return answer{err: status.Error(code, "no"), made: true}
 }
 
-func (d *driver) CreateVolume(ctx context.Context, request *csipb.CreateVolumeRequest, _ ...csi.Option) (*csipb.CreateVolumeResponse, error) {
+func (d *driver) CreateVolume(ctx context.Context, request *csipb.CreateVolumeRequest, options ...csi.Option) (*csipb.CreateVolumeResponse, error) {
+	if d.atSlot != nil {
+		d.atSlot()
+	}
+	if err := csi.Recheck(options); err != nil {
+		return nil, err
+	}
 	d.migrated = append(d.migrated, csi.IsForMigrated(ctx))
 	d.calls = append(d.calls, "create "+request.GetParameters()["tier"])
 	// The request shares what it holds with the plan, so it is copied to be
 	// compared later.
 	d.requests = append(d.requests, proto.CloneOf(request))
 	d.secrets = append(d.secrets, request.GetSecrets())
-	if d.block != nil {
-		<-d.block
-	}
 	var now answer
 	if len(d.answers) > 0 {
 		now, d.answers = d.answers[0], d.answers[1:]

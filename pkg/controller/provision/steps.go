@@ -93,7 +93,7 @@ func (w *walk) prepare(ctx context.Context, facts attempt.Claim, plan *provision
 
 // create calls the driver. The record is there already, but may have been lost if the
 // journal was off for some time.
-func (w *walk) create(ctx context.Context, facts attempt.Claim, step attempt.Step) attempt.Event {
+func (w *walk) create(ctx context.Context, facts attempt.Claim) attempt.Event {
 	plan := w.state.Plans.Current()
 	credentials, blind, err := w.prepare(ctx, facts, plan)
 	if err != nil {
@@ -110,7 +110,7 @@ func (w *walk) create(ctx context.Context, facts attempt.Claim, step attempt.Ste
 	}
 	began := w.deps.Clock.Now()
 	response, err := w.deps.Driver.CreateVolume(csi.ForMigrated(ctx, plan.Migrated()),
-		provision.WithSecrets(plan.Request, credentials.Reveal()), csi.IfStill(w.still(ctx, step)))
+		provision.WithSecrets(plan.Request, credentials.Reveal()), csi.IfStill(w.still(ctx, facts)))
 	switch {
 	case errors.Is(err, csi.ErrWithdrawn):
 		return attempt.Event{What: attempt.Withdrawn}
@@ -123,15 +123,19 @@ func (w *walk) create(ctx context.Context, facts attempt.Claim, step attempt.Ste
 	return w.conclude(plan, response)
 }
 
-// still tells whether the step is still right, when the driver has time for the call.
-func (w *walk) still(ctx context.Context, step attempt.Step) func() error {
-	return func() error {
-		facts, err := w.look(ctx)
+// still tells whether the step is still right, when the driver has time for the call. It
+// looks at caches only; what has changed is planned when the call's place is free again.
+func (w *walk) still(ctx context.Context, facts attempt.Claim) func() error {
+	return func() (err error) {
+		if w.now, err = w.key.Find(w.deps.Claims); err != nil {
+			return err
+		}
+		want, err := w.want(ctx)
 		if err != nil {
 			return err
 		}
-		if now := attempt.Next(w.state, facts); now != step {
-			return fmt.Errorf("claim %s has changed", w.key)
+		if want != facts.Want || w.isOutdated() {
+			return fmt.Errorf("claim %s or its class has changed", w.key)
 		}
 		return nil
 	}

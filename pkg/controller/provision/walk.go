@@ -71,7 +71,7 @@ func (w *walk) carryOut(ctx context.Context, facts attempt.Claim, step attempt.S
 	case attempt.Record:
 		return w.recordIntent(ctx, facts, step)
 	case attempt.Create:
-		return w.create(ctx, facts, step)
+		return w.create(ctx, facts)
 	case attempt.Store:
 		return w.store(ctx)
 	case attempt.Remove:
@@ -175,12 +175,12 @@ func (w *walk) mayUseSource(ctx context.Context) (bool, error) {
 
 // plan asks the planner, unless nothing has changed since it was asked last.
 func (w *walk) plan(ctx context.Context) error {
+	if w.planned != nil && !w.isOutdated() {
+		return nil
+	}
 	class, err := w.class(provision.ClassName(w.now))
 	if err != nil {
 		return err
-	}
-	if w.planned != nil && w.planned.claim == w.now && w.planned.class == class {
-		return nil
 	}
 	input, err := w.gather(ctx, w.now)
 	if err != nil {
@@ -188,4 +188,17 @@ func (w *walk) plan(ctx context.Context) error {
 	}
 	w.planned = &planned{claim: w.now, class: class, Decision: provision.Decide(input), stored: input.VolumeStored}
 	return nil
+}
+
+// isOutdated tells whether the claim or its class has changed since the planner was
+// asked, if it was. Objects of the caches are never changed, but replaced.
+func (w *walk) isOutdated() bool {
+	if w.planned == nil {
+		return false
+	}
+	if w.planned.claim != w.now {
+		return true
+	}
+	class, err := w.class(provision.ClassName(w.now))
+	return err != nil || class != w.planned.class
 }

@@ -44,11 +44,21 @@ func concerns(in Input) bool {
 	if volume == nil || claim.Spec.VolumeName != volume.Name || claim.Status.Phase != corev1.ClaimBound {
 		return false
 	}
-	if csi := source(volume); csi == nil || csi.Driver != in.Driver {
-		return false
-	}
-	ref := volume.Spec.ClaimRef
-	return ref != nil && ref.Namespace == claim.Namespace && ref.Name == claim.Name && ref.UID == claim.UID
+	csi := source(volume)
+	return csi != nil && csi.Driver == in.Driver && bound(in)
+}
+
+// bound tells whether the volume says that it is the claim's.
+func bound(in Input) bool {
+	ref := in.Volume.Spec.ClaimRef
+	return ref != nil && ref.Namespace == in.Claim.Namespace && ref.Name == in.Claim.Name && ref.UID == in.Claim.UID
+}
+
+// Awaits tells whether the claim waits for its volume: it names one that is not there,
+// or that does not name the claim yet. Informers of claims and of volumes may show the
+// two sides of a binding in any order.
+func Awaits(in Input) bool {
+	return in.Claim.Spec.VolumeName != "" && (in.Volume == nil || !bound(in))
 }
 
 // source returns what the volume is to its CSI driver; nil when it is of another

@@ -80,9 +80,20 @@ func concerns(in Input) bool {
 	if claim.DeletionTimestamp != nil || claim.Status.Phase != corev1.ClaimBound || volume == nil || claim.Spec.VolumeName != volume.Name {
 		return false
 	}
-	ref := volume.Spec.ClaimRef
-	return volume.Spec.CSI != nil && volume.Spec.CSI.Driver == in.Driver &&
-		ref != nil && ref.UID == claim.UID && ref.Namespace == claim.Namespace && ref.Name == claim.Name
+	return volume.Spec.CSI != nil && volume.Spec.CSI.Driver == in.Driver && bound(in)
+}
+
+// bound tells whether the volume says that it is the claim's.
+func bound(in Input) bool {
+	ref := in.Volume.Spec.ClaimRef
+	return ref != nil && ref.UID == in.Claim.UID && ref.Namespace == in.Claim.Namespace && ref.Name == in.Claim.Name
+}
+
+// Awaits tells whether the claim waits for its volume: it names one that is not there,
+// or that does not name the claim yet. Informers of claims and of volumes may show the
+// two sides of a binding in any order.
+func Awaits(in Input) bool {
+	return in.Claim.Spec.VolumeName != "" && (in.Volume == nil || !bound(in))
 }
 
 // known refuses what a later version of Kubernetes may write.
