@@ -61,8 +61,9 @@ type SecretReader interface {
 	Forget(ref secrets.Ref)
 }
 
-// VolumeStore changes PersistentVolumes; see [kube.Volumes].
+// VolumeStore reads and changes PersistentVolumes; see [kube.Volumes].
 type VolumeStore interface {
+	Get(ctx context.Context, name string) (*corev1.PersistentVolume, error)
 	AddFinalizer(ctx context.Context, volume *corev1.PersistentVolume) error
 	RemoveFinalizer(ctx context.Context, volume *corev1.PersistentVolume) error
 	Delete(ctx context.Context, name string, uid types.UID) error
@@ -97,11 +98,13 @@ type Controller struct {
 	config Config
 	// deleted are the PersistentVolumes, by UID, that the informer still shows.
 	deleted *kube.Expectations
+	// since is when this process took over.
+	since time.Time
 }
 
 // New returns a controller; it starts nothing.
 func New(deps Deps, config Config) *Controller {
-	return &Controller{deps: deps, config: config, deleted: &kube.Expectations{}}
+	return &Controller{deps: deps, config: config, deleted: &kube.Expectations{}, since: deps.Clock.Now()}
 }
 
 // Detached is woken when a VolumeAttachment of the volume goes away.

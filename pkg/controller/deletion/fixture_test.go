@@ -65,13 +65,32 @@ type world struct {
 	credentials map[string]string
 	// migrated tells whether it counted as one for an in-tree volume.
 	migrated bool
+	clock    *clocktesting.FakePassiveClock
+	// live returns the PersistentVolume at the API server, and liveReads counts that.
+	live      func() (*corev1.PersistentVolume, error)
+	liveReads int
 }
 
-// newWorld has one volume, pv-1, as newVolume makes it, but for the changes.
+// volumeStore is the world as a deletion.VolumeStore.
+type volumeStore struct{ *world }
+
+// Get implements deletion.VolumeStore: the PersistentVolume at the API server, which is
+// as in the cache unless live says otherwise.
+func (w volumeStore) Get(_ context.Context, name string) (*corev1.PersistentVolume, error) {
+	w.liveReads++
+	if w.live != nil {
+		return w.live()
+	}
+	return w.deps.Volumes.Get(name)
+}
+
+// newWorld has one volume, pv-1, as newVolume makes it, but for the changes. The caches
+// have caught up since the controller was started.
 func newWorld(t *testing.T, change func(*corev1.PersistentVolume)) *world {
 	t.Helper()
 	w := &world{
 		t: t, fail: map[string]error{},
+		clock:   clocktesting.NewFakePassiveClock(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)),
 		volumes: cache.NewIndexer(cache.MetaNamespaceKeyFunc, nil),
 		classes: cache.NewIndexer(cache.MetaNamespaceKeyFunc, nil),
 	}
@@ -82,11 +101,12 @@ func newWorld(t *testing.T, change func(*corev1.PersistentVolume)) *world {
 	w.deps = deletion.Deps{
 		Volumes:     corelisters.NewPersistentVolumeLister(w.volumes),
 		Classes:     storagelisters.NewStorageClassLister(w.classes),
-		Attachments: w, InTree: kube.NewInTree(driverName), Driver: w, Secrets: w, Store: w, Journal: w, Events: w,
+		Attachments: w, InTree: kube.NewInTree(driverName), Driver: w, Secrets: w, Store: volumeStore{w}, Journal: w, Events: w,
 		Metrics: metrics.New().Volumes, Locks: &controller.VolumeLocks{},
-		Clock: clocktesting.NewFakePassiveClock(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)),
+		Clock: w.clock,
 	}
 	w.subject = deletion.New(w.deps, w.config)
+	w.clock.SetTime(w.clock.Now().Add(controller.Lag))
 	volume := newVolume()
 	if change != nil {
 		change(volume)
