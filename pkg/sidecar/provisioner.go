@@ -154,14 +154,14 @@ func (c *provisioner) subscribe(p *process) error {
 		func(_, _ *storagev1.VolumeAttachment) {},
 		func(attachment *storagev1.VolumeAttachment) {
 			if volume := attachment.Spec.Source.PersistentVolumeName; volume != nil {
-				c.volumes.Wake(deletion.Detached(*volume))
+				c.volumes.Wake(controller.Detached(*volume))
 			}
 		})))
 }
 
 func (c *provisioner) classChanged(name string) {
-	c.claims.Wake(provision.ClassChanged(name))
-	c.volumes.Wake(deletion.ClassChanged(name))
+	c.claims.Wake(controller.ClassChanged(name))
+	c.volumes.Wake(controller.ClassChanged(name))
 }
 
 func (c *provisioner) topologyChanged(node string, what topology.Change) {
@@ -178,7 +178,9 @@ func (c *provisioner) followAttributes(p *process) error {
 	if p.informers.Modifications == nil {
 		return nil
 	}
-	changed := func(class *storagev1.VolumeAttributesClass) { c.claims.Wake(provision.AttributesChanged(class.Name)) }
+	changed := func(class *storagev1.VolumeAttributesClass) {
+		c.claims.Wake(controller.AttributesClassChanged(class.Name))
+	}
 	return p.informers.Handle(p.informers.Modifications, "VolumeAttributesClasses of new volumes", kube.OnChange(
 		func(old, class *storagev1.VolumeAttributesClass) {
 			if provision.AttributesDiffer(old, class) {
@@ -211,6 +213,6 @@ func (c *provisioner) run(ctx context.Context, stop <-chan struct{}) {
 
 // driverBack wakes what waits for the driver.
 func (c *provisioner) driverBack() {
-	c.claims.Wake(provision.DriverBack())
-	c.volumes.Wake(deletion.DriverBack())
+	c.claims.Wake(controller.DriverReconnected())
+	c.volumes.Wake(controller.DriverReconnected())
 }

@@ -120,7 +120,7 @@ func (r *resizer) subscribe(p *process) error {
 		func(_, _ *storagev1.VolumeAttachment) {},
 		func(attachment *storagev1.VolumeAttachment) {
 			if volume := attachment.Spec.Source.PersistentVolumeName; volume != nil {
-				r.expand.Wake(expand.Detached(*volume))
+				r.expand.Wake(controller.Detached(*volume))
 			}
 		})))
 }
@@ -129,7 +129,9 @@ func (r *resizer) subscribeModifier(p *process) error {
 	if r.modify == nil {
 		return nil
 	}
-	classChanged := func(class *storagev1.VolumeAttributesClass) { r.modify.Wake(modify.ClassChanged(class.Name)) }
+	classChanged := func(class *storagev1.VolumeAttributesClass) {
+		r.modify.Wake(controller.AttributesClassChanged(class.Name))
+	}
 	return errors.Join(
 		p.informers.Handle(p.informers.Modifications, "VolumeAttributesClasses", kube.OnChange(
 			func(_, class *storagev1.VolumeAttributesClass) { classChanged(class) }, classChanged)),
@@ -163,9 +165,9 @@ func (r *resizer) claimGone(claim *corev1.PersistentVolumeClaim) {
 // looked at that may carry an annotation that is to go.
 func (r *resizer) volumeChanged(volume *corev1.PersistentVolume) {
 	r.grower.VolumeShown(volume)
-	r.expand.Wake(expand.VolumeSeen(volume.Name))
+	r.expand.Wake(controller.VolumeChanged(volume.Name))
 	if r.modify != nil {
-		r.modify.Wake(modify.VolumeSeen(volume.Name))
+		r.modify.Wake(controller.VolumeChanged(volume.Name))
 	}
 	if claim := volume.Spec.ClaimRef; claim != nil && expand.Annotated(volume) {
 		r.expand.Add(expand.Key{Namespace: claim.Namespace, Name: claim.Name, UID: claim.UID})
@@ -217,8 +219,8 @@ func (r *resizer) resync(ctx context.Context, stop <-chan struct{}) {
 
 // driverBack: see [part].
 func (r *resizer) driverBack() {
-	r.expand.Wake(expand.DriverBack())
+	r.expand.Wake(controller.DriverReconnected())
 	if r.modify != nil {
-		r.modify.Wake(modify.DriverBack())
+		r.modify.Wake(controller.DriverReconnected())
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
 	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
 	"github.com/csi-provisioner/csi-provisioner/pkg/journal"
+	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/deletion"
 	"github.com/csi-provisioner/csi-provisioner/pkg/secrets"
 )
@@ -38,10 +39,10 @@ func (c *Controller) apply(ctx context.Context, volume *corev1.PersistentVolume,
 		c.report(volume, d.Err)
 		return controller.Result{
 			RequeueAfter: c.config.AttachedRetry,
-			WaitFor:      []controller.Dependency{Detached(volume.Name)},
+			WaitFor:      []controller.Dependency{controller.Detached(volume.Name)},
 		}, controller.Terminal(d.Err)
 	case deletion.Reject:
-		return c.failed(volume, d.Err, ClassChanged(volume.Spec.StorageClassName))
+		return c.failed(volume, d.Err, controller.ClassChanged(volume.Spec.StorageClassName))
 	case deletion.Act:
 		if err := c.settle(ctx, volume); err != nil {
 			return c.whenSettled(volume, err)
@@ -189,13 +190,9 @@ func (c *Controller) forgetVolume(ctx context.Context, volume *corev1.Persistent
 // reason to keep the volume: many drivers need none to delete, and Secrets are
 // often deleted together with the claims. The driver says if it does need it.
 func (c *Controller) credentials(ctx context.Context, ref *secrets.Ref) secrets.Credentials {
-	if ref == nil {
-		return secrets.Credentials{}
-	}
-	credentials, err := c.deps.Secrets.Get(ctx, *ref)
+	credentials, err := kube.ReadCredentials(ctx, c.deps.Secrets, ref, "DeleteVolume")
 	if err != nil {
 		klog.FromContext(ctx).Error(err, "Deleting the volume without its secret")
-		return secrets.Credentials{}
 	}
 	return credentials
 }

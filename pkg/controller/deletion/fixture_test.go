@@ -185,7 +185,7 @@ func (w *world) failing(message string, others ...controller.Dependency) {
 	if err == nil || err.Error() != message || controller.IsTerminal(err) {
 		w.t.Errorf("the error is %v (terminal: %t), want %q", err, controller.IsTerminal(err), message)
 	}
-	want := controller.Result{WaitFor: append(others, deletion.DriverBack())}
+	want := controller.Result{WaitFor: append(others, controller.DriverReconnected())}
 	if diff := cmp.Diff(want, result); diff != "" {
 		w.t.Errorf("result (-want +got):\n%s", diff)
 	}
@@ -276,6 +276,11 @@ func (w *world) Get(_ context.Context, ref secrets.Ref) (secrets.Credentials, er
 
 // Forget implements SecretReader.
 func (w *world) Forget(ref secrets.Ref) { _ = w.call("Forget", ref.String()) }
+
+// Normal implements kube.EventSender: this controller has no good news.
+func (w *world) Normal(_ runtime.Object, reason, message string) {
+	w.t.Errorf("the event %s is sent: %s", reason, message)
+}
 
 // Warning implements EventSender.
 func (w *world) Warning(object runtime.Object, reason, message string) {

@@ -8,7 +8,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	storagelisters "k8s.io/client-go/listers/storage/v1"
@@ -23,7 +22,6 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/provision"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/source"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/topology"
-	"github.com/csi-provisioner/csi-provisioner/pkg/secrets"
 )
 
 // Key names one claim.
@@ -45,12 +43,12 @@ type Deps struct {
 	Driver csi.Volumes
 	// Capacity is needed in node deployment only.
 	Capacity csi.Capacity
-	Secrets  SecretReader
+	Secrets  kube.SecretReader
 	Store    VolumeStore
 	// ClaimStore reads and changes claims at the API server.
 	ClaimStore ClaimStore
 	Journal    Journal
-	Events     EventSender
+	Events     kube.EventSender
 
 	Sources Sources
 	// SourceLocks are taken to begin, and to end, the protection of a source.
@@ -74,12 +72,6 @@ type Places interface {
 	Facts(selectedNode string) topology.Facts
 }
 
-// SecretReader reads Secrets; see [kube.Secrets].
-type SecretReader interface {
-	Get(ctx context.Context, ref secrets.Ref) (secrets.Credentials, error)
-	Forget(ref secrets.Ref)
-}
-
 // VolumeStore reads and stores PersistentVolumes; see [kube.Volumes].
 type VolumeStore interface {
 	Get(ctx context.Context, name string) (*corev1.PersistentVolume, error)
@@ -100,12 +92,6 @@ type Journal interface {
 	Undoing(uid types.UID)
 	End(uid types.UID)
 	Settle(ctx context.Context, uid types.UID) error
-}
-
-// EventSender sends events; see [kube.Events].
-type EventSender interface {
-	Normal(object runtime.Object, reason, message string)
-	Warning(object runtime.Object, reason, message string)
 }
 
 // Config is what the controller is set to.
