@@ -33,6 +33,7 @@ func (j *Journal) Run(ctx context.Context) {
 func (j *Journal) close(why error) {
 	j.mu.Lock()
 	j.closed = why
+	j.answerAll(why)
 	j.mu.Unlock()
 	j.fail(j.take(), why)
 }
@@ -176,7 +177,10 @@ func (j *Journal) missing(ctx context.Context) error {
 // setOff goes on without the store for the reason given, and with it for nil.
 func (j *Journal) setOff(ctx context.Context, missing error) {
 	j.mu.Lock()
-	if j.off = missing != nil; !j.off {
+	if j.off = missing != nil; j.off {
+		// Nothing is dropped from now on, so that nobody would answer them.
+		j.answerAll(nil)
+	} else {
 		j.missedSince = time.Time{}
 	}
 	j.mu.Unlock()
@@ -227,6 +231,8 @@ func (j *Journal) noteStored(name string, s *segment) {
 		}
 		if next.state == Ended {
 			j.release(uid, next)
+		} else {
+			next.answer(ErrOpen)
 		}
 		w.done <- nil
 	}

@@ -84,4 +84,12 @@ func (r *record) answer(err error) {
 	r.settled = nil
 }
 
+// answerAll tells all who wait for the end of any record. It is called with the
+// journal's lock.
+func (j *Journal) answerAll(err error) {
+	for _, r := range j.records {
+		r.answer(err)
+	}
+}
+
 type records map[types.UID]*record

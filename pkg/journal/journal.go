@@ -147,7 +147,7 @@ func (j *Journal) begin(intent *Intent) *write {
 func (j *Journal) remember(intent *Intent, old *record) *record {
 	next := &record{intent: intent, state: Creating, segments: map[string]struct{}{}, since: j.options.Clock.Now()}
 	if old != nil {
-		next.segments = old.segments
+		next.segments, next.settled = old.segments, old.settled
 		if old.state != Ended {
 			next.since = old.since
 		}
@@ -191,7 +191,9 @@ func (j *Journal) release(uid types.UID, r *record) {
 
 // Settle returns nil when no record of the claim's intent is left, so that no
 // process will ever act upon it. It has an ended one dropped at once; the error
-// is [ErrOpen] when it has not ended.
+// is [ErrOpen] when it has not ended. The wait ends, too, when a record can't be dropped,
+// and when the journal is closed; and when it is turned off, without an error, as it
+// can't be written any more.
 func (j *Journal) Settle(ctx context.Context, uid types.UID) error {
 	done, err := j.settle(uid)
 	if done == nil || err != nil {
@@ -217,6 +219,8 @@ func (j *Journal) settle(uid types.UID) (<-chan error, error) {
 	case j.off:
 		// There is nobody who could be asked.
 		return nil, nil
+	case j.closed != nil:
+		return nil, j.closed
 	}
 	done := make(chan error, 1)
 	r.settled = append(r.settled, done)

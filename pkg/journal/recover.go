@@ -118,6 +118,7 @@ func (j *Journal) adopt(ctx context.Context, names []string, all []found) []*Int
 		if r := j.records[f.uid]; r != nil {
 			r.segments[f.segment] = struct{}{}
 			s.end(f.uid, j.options.Clock.Now())
+			s.urgent = s.urgent || len(r.settled) > 0
 			continue
 		}
 		j.remember(f.intent, nil).segments[f.segment] = struct{}{}
