@@ -51,7 +51,13 @@ test: unit e2e ## Prove it: unit tests with the race detector, and end to end.
 .PHONY: unit
 unit: ## Unit tests with the race detector; needs no root.
 	$(call step,Unit tests)
-	go test -race -timeout $(UNIT_TIMEOUT) ./...
+	go test -race -timeout $(UNIT_TIMEOUT) $$(go list ./... | grep -v /test/protocol)
+	$(call step,Search of the protocol)
+	go test -timeout $(UNIT_TIMEOUT) ./test/protocol
+
+.PHONY: model
+model: ## Search larger models of the protocol, for some minutes and with some GB of memory.
+	go test -timeout 1h -v -run TestNothingIsLost -parallel 1 ./test/protocol -deep
 
 .PHONY: e2e
 e2e: programs peers ## End-to-end tests on a real cluster; with a kubelet and real volumes as root.

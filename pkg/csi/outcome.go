@@ -5,6 +5,8 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/attempt"
 )
 
 // Outcome is what an error of a driver's call says about its volume.
@@ -28,33 +30,55 @@ const (
 	Final
 )
 
-// Classify returns the outcome of a call by its error.
-//
-// Unknown, Internal and DataLoss count as ambiguous: drivers return them when
-// their own calls to the storage time out. (external-provisioner takes them for
-// final, and so loses the volumes of such calls.)
+// Classify returns the outcome of a call by its error, where it does not matter what
+// was known before.
 func Classify(err error) Outcome {
 	if err == nil {
 		return Done
 	}
-	s, ok := status.FromError(err)
-	if !ok {
+	switch CreateAnswer(err) {
+	case attempt.Pending:
 		return Pending
-	}
-	switch s.Code() {
-	case codes.Canceled, codes.DeadlineExceeded, codes.Unavailable, codes.Aborted:
-		return Pending
-	case codes.Unknown, codes.Internal, codes.DataLoss:
+	case attempt.Internal:
 		return Ambiguous
-	case codes.ResourceExhausted:
-		if tooLarge(s) {
-			return Ambiguous
-		}
+	case attempt.Exhausted:
 		return Exhausted
-	case codes.InvalidArgument:
+	case attempt.Invalid:
 		return Infeasible
 	default:
 		return Final
+	}
+}
+
+// CreateAnswer returns what the error of CreateVolume says. What follows from it depends
+// on what was known of the volume before: see package attempt, which has this table, too.
+func CreateAnswer(err error) attempt.Answer {
+	s, ok := status.FromError(err)
+	if !ok {
+		return attempt.Pending
+	}
+	switch s.Code() {
+	case codes.Canceled, codes.DeadlineExceeded, codes.Unavailable, codes.Aborted:
+		return attempt.Pending
+	case codes.Unauthenticated, codes.PermissionDenied:
+		return attempt.Denied
+	case codes.NotFound, codes.FailedPrecondition:
+		return attempt.Unprepared
+	case codes.ResourceExhausted:
+		if tooLarge(s) {
+			return attempt.Internal
+		}
+		return attempt.Exhausted
+	case codes.AlreadyExists:
+		return attempt.Exists
+	case codes.InvalidArgument:
+		return attempt.Invalid
+	case codes.OutOfRange, codes.Unimplemented:
+		return attempt.Final
+	default:
+		// Unknown, Internal and DataLoss: drivers return them when their own calls to
+		// the storage time out. The other codes say no more.
+		return attempt.Internal
 	}
 }
 
@@ -90,10 +114,6 @@ func InUse(err error) bool { return status.Code(err) == codes.FailedPrecondition
 
 // NotFound tells whether the error says that the volume does not exist.
 func NotFound(err error) bool { return status.Code(err) == codes.NotFound }
-
-// AlreadyExists tells whether the error says that a volume of the same name
-// exists that does not fit the request.
-func AlreadyExists(err error) bool { return status.Code(err) == codes.AlreadyExists }
 
 // Unreachable tells whether the error says that the driver could not be
 // reached.

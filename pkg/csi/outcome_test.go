@@ -118,9 +118,8 @@ func TestClassifyAnswerThatIsTooLarge(t *testing.T) {
 
 func TestPredicates(t *testing.T) {
 	predicates := map[codes.Code]func(error) bool{
-		codes.NotFound:      csi.NotFound,
-		codes.AlreadyExists: csi.AlreadyExists,
-		codes.Unavailable:   csi.Unreachable,
+		codes.NotFound:    csi.NotFound,
+		codes.Unavailable: csi.Unreachable,
 	}
 	for mine, predicate := range predicates {
 		for code := codes.OK; code <= codes.Unauthenticated; code++ {

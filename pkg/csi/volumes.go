@@ -5,7 +5,6 @@ import (
 
 	csipb "github.com/container-storage-interface/spec/lib/go/csi"
 	"google.golang.org/grpc"
-	"google.golang.org/protobuf/proto"
 )
 
 // Volumes makes and deletes volumes at a driver. Both calls are idempotent (CSI
@@ -27,9 +26,6 @@ type Driver interface {
 	Volumes
 	Growth
 }
-
-// SameRequest tells whether one request repeats the other.
-func SameRequest(a, b *csipb.CreateVolumeRequest) bool { return proto.Equal(a, b) }
 
 // NewDriver returns the port over a connection.
 func NewDriver(conn grpc.ClientConnInterface) Driver {

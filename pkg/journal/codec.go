@@ -69,7 +69,7 @@ func encode(intent *Intent, generation int64, terms *table) (*entry, error) {
 		Partial: intent.Partial || terms == nil, Forgotten: intent.Forgotten,
 	}
 	for _, plan := range intent.Plans {
-		request := withoutTopology(plan.Request)
+		request := provision.WithoutTopology(plan.Request)
 		if len(request.GetSecrets()) > 0 {
 			return nil, errors.New("the request holds secrets")
 		}
@@ -87,19 +87,6 @@ func encode(intent *Intent, generation int64, terms *table) (*entry, error) {
 		e.Plans = append(e.Plans, next)
 	}
 	return e, nil
-}
-
-// withoutTopology returns a copy that shares everything else.
-func withoutTopology(r *csipb.CreateVolumeRequest) *csipb.CreateVolumeRequest {
-	return &csipb.CreateVolumeRequest{
-		Name:                r.GetName(),
-		CapacityRange:       r.GetCapacityRange(),
-		VolumeCapabilities:  r.GetVolumeCapabilities(),
-		Parameters:          r.GetParameters(),
-		Secrets:             r.GetSecrets(),
-		VolumeContentSource: r.GetVolumeContentSource(),
-		MutableParameters:   r.GetMutableParameters(),
-	}
 }
 
 // decode is the inverse of encode.

@@ -169,7 +169,7 @@ func TestRequestThatCanNotFitIsRecordedWithoutTopology(t *testing.T) {
 	want := *huge
 	want.Partial = true
 	bare := *huge.Plans[0]
-	bare.Request = withoutTopology(bare.Request)
+	bare.Request = provision.WithoutTopology(bare.Request)
 	want.Plans = append(want.Plans[:0:0], &bare)
 	sameIntents(t, []*Intent{small, &want, last}, got)
 }

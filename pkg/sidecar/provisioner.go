@@ -136,6 +136,7 @@ func (c *provisioner) subscribe(p *process) error {
 			}
 		}, func(volume *corev1.PersistentVolume) {
 			c.deletion.VolumeGone(volume.UID)
+			c.claims.Wake(provision.VolumeGone(volume.Name))
 		})),
 		p.informers.Handle(p.informers.Claims, "claims", kube.OnChange(func(old, claim *corev1.PersistentVolumeClaim) {
 			c.claimChanged(driver, old, claim)

@@ -1,23 +1,29 @@
 package protocol
 
+import (
+	"strconv"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/attempt"
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/provision"
+)
+
 // driver adds what the driver does with the calls that it has.
 func (b *moves) driver() {
 	for i, call := range b.from.Calls {
 		switch {
 		case call == Call{}:
 			continue
-		case call.Request != 0:
+		case call.Plan != nil:
 			b.must(call.Owner, "CreateVolume: is done", func(s *State) {
 				s.over(i)
-				handle, ok := b.model.makeVolume(s, call.Request)
-				b.model.created(s, call.Owner, handle, ok)
+				b.model.answer(s, call, b.model.makeVolume(s, call.Plan, false))
 			})
 			b.createFaults(i, call)
 		default:
 			b.must(call.Owner, "DeleteVolume: is done", func(s *State) {
 				s.over(i)
 				s.deleteVolume(call.Handle)
-				s.deleted(call.Owner)
+				b.model.deleted(s, call.Owner)
 			})
 		}
 		if call.Owner == 0 {
@@ -26,7 +32,7 @@ func (b *moves) driver() {
 		}
 		b.fault(call.Owner, "gives a call up that may still be done", func(s *State) {
 			s.Calls[i].Owner = 0
-			b.model.givenUp(&s.Processes[call.Owner-1])
+			b.model.givenUp(s, call.Owner)
 		})
 	}
 }
@@ -35,21 +41,42 @@ func (b *moves) createFaults(i int, call Call) {
 	if call.Owner == 0 {
 		return
 	}
-	if b.from.Volume.Handle == 0 {
-		b.fault(call.Owner, "CreateVolume: fails for good", func(s *State) {
+	failed := func(answer attempt.Answer) attempt.Event { return attempt.Event{What: attempt.Failed, Answer: answer} }
+	fault := func(what string, answer func(s *State) attempt.Event) {
+		b.fault(call.Owner, "CreateVolume: "+what, func(s *State) {
 			s.over(i)
-			s.Processes[call.Owner-1].fallBackOrEnd(Ambiguous)
+			b.model.answer(s, call, answer(s))
 		})
 	}
-	b.fault(call.Owner, "CreateVolume: fails, and may have left a volume", func(s *State) {
-		s.over(i)
-		b.model.ambiguous(&s.Processes[call.Owner-1])
+	if b.from.Volume.Handle == "" {
+		fault("fails for good", func(*State) attempt.Event { return failed(attempt.Final) })
+		if b.model.Unfit {
+			fault("makes a volume that can't be used", func(s *State) attempt.Event {
+				return b.model.makeVolume(s, call.Plan, true)
+			})
+		}
+	}
+	fault("is refused, whether there is a volume or not", func(*State) attempt.Event { return failed(attempt.Denied) })
+	if b.model.Local {
+		fault("finds no room, whether there is a volume or not", func(*State) attempt.Event { return failed(attempt.Exhausted) })
+	}
+	if call.Plan == b.model.bare {
+		fault("is refused for what the record lacks", func(*State) attempt.Event { return failed(attempt.Invalid) })
+	}
+	fault("fails, and may have left a volume", func(*State) attempt.Event { return failed(attempt.Internal) })
+	fault("fails after its work", func(s *State) attempt.Event {
+		b.model.makeVolume(s, call.Plan, false)
+		return failed(attempt.Internal)
 	})
-	b.fault(call.Owner, "CreateVolume: fails after its work", func(s *State) {
-		s.over(i)
-		b.model.makeVolume(s, call.Request)
-		b.model.ambiguous(&s.Processes[call.Owner-1])
-	})
+}
+
+// answer hands the outcome of CreateVolume to the process that waits for it.
+func (m Model) answer(s *State, call Call, e attempt.Event) {
+	if call.Owner == 0 {
+		return
+	}
+	s.Processes[call.Owner-1].Busy = attempt.Wait
+	m.observe(s, call.Owner, e)
 }
 
 // send puts a call under way, if the driver takes it: what it aborts is sent
@@ -60,7 +87,7 @@ func (m Model) send(s *State, call Call) bool {
 		switch {
 		case other == Call{}:
 			free = i
-		case m.Serial == ByVolume, m.Serial == ByCall && (other.Request == 0) == (call.Request == 0):
+		case m.Serial == ByVolume, m.Serial == ByCall && (other.Plan == nil) == (call.Plan == nil):
 			return false
 		}
 	}
@@ -73,19 +100,25 @@ func (m Model) send(s *State, call Call) bool {
 
 func (s *State) over(i int) { s.Calls[i] = Call{} }
 
-// makeVolume is CreateVolume; false is ALREADY_EXISTS.
-func (m Model) makeVolume(s *State, request Request) (Handle, bool) {
-	if s.Volume.Handle == 0 {
+// makeVolume is CreateVolume, and what it answers.
+func (m Model) makeVolume(s *State, plan *provision.Plan, unfit bool) attempt.Event {
+	if s.Volume.Handle == "" {
 		s.Handles++
 		if s.Retired && !m.Lenient {
 			s.Harm = MadeAgain
 		}
-		s.Volume = Volume{Handle: s.Handles, Request: request}
+		s.Volume = Volume{Handle: "v" + strconv.Itoa(int(s.Handles)), Plan: plan, Unfit: unfit}
 		if m.SameHandle {
-			s.Volume.Handle = 1
+			s.Volume.Handle = "v1"
 		}
 	}
-	return s.Volume.Handle, s.Volume.Request == request
+	switch {
+	case s.Volume.Plan != plan && plan != m.bare && s.Volume.Plan != m.bare:
+		return attempt.Event{What: attempt.Failed, Answer: attempt.Exists}
+	case s.Volume.Unfit:
+		return attempt.Event{What: attempt.Unfit, Handle: s.Volume.Handle}
+	}
+	return attempt.Event{What: attempt.Created, Handle: s.Volume.Handle}
 }
 
 // deleteVolume is DeleteVolume. It does harm when somebody counts on the volume.
@@ -98,58 +131,37 @@ func (s *State) deleteVolume(handle Handle) {
 		s.Harm = KeptDeleted
 	case s.PV.Handle == handle && s.Claim != Gone:
 		s.Harm = UsedDeleted
-	case s.PV.Handle == handle && s.PV.Keep:
+	case s.PV.Handle == handle && s.PV.Keep && !s.TooLate:
 		s.Harm = RetainedDeleted
 	}
 	s.Volume = Volume{}
 }
 
-// created hands the answer of CreateVolume to the process that waits for it.
-func (m Model) created(s *State, who Holder, handle Handle, ok bool) {
-	if who == 0 {
-		return
-	}
-	p := &s.Processes[who-1]
-	switch {
-	case !ok:
-		p.fallBackOrEnd(Uncertain)
-	case p.Undo && !(p.Inherited && m.Retain && m.RestorePV):
-		p.Stage, p.Handle = Useless, handle
-	default:
-		p.Stage, p.Handle = Made, handle
-	}
-}
-
 // deleted hands the answer of DeleteVolume to the process that waits for it.
-func (s *State) deleted(who Holder) {
+func (m Model) deleted(s *State, who Holder) {
 	if who == 0 {
 		return
 	}
 	p := &s.Processes[who-1]
-	if p.Stage == Deleting {
-		p.Stage = Deleted
+	if p.Deletion == Deleting {
+		p.Deletion = Deleted
 		return
 	}
-	p.finish()
+	p.Busy = attempt.Wait
+	m.observe(s, who, attempt.Event{What: attempt.Removed})
 }
 
-func (m Model) givenUp(p *Process) {
+// givenUp has a process no longer wait for the answer to its call.
+func (m Model) givenUp(s *State, who Holder) {
+	p := &s.Processes[who-1]
 	switch {
-	case p.Stage == Removing:
-		p.Stage = Useless
-	case p.Stage == Deleting:
-		p.Stage, p.Handle = Idle, 0
-	case m.PendingOpen:
-		p.Stage = Uncertain
+	case p.Deletion == Deleting:
+		p.Deletion, p.Handle = Undecided, ""
+	case p.Busy == attempt.Remove:
+		p.Busy = attempt.Wait
+		m.observe(s, who, attempt.Event{What: attempt.Undone})
 	default:
-		p.finish()
+		p.Busy = attempt.Wait
+		m.observe(s, who, attempt.Event{What: attempt.Failed, Answer: attempt.Pending})
 	}
-}
-
-func (m Model) ambiguous(p *Process) {
-	if m.AmbiguousOpen {
-		p.Stage = Ambiguous
-		return
-	}
-	p.finish()
 }

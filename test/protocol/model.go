@@ -1,68 +1,91 @@
 package protocol
 
-// Safeguards are what the protocol consists of. Each can be taken out.
+import (
+	"strconv"
+
+	csipb "github.com/container-storage-interface/spec/lib/go/csi"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/provision"
+)
+
+// Safeguards are what surrounds the state machine of an attempt. Each can be taken out.
 type Safeguards struct {
-	// Journal: an intent is stored before the driver is called.
+	// Journal: a record is stored before the driver is called.
 	Journal bool
-	// ExactRepeat: an intent of a former process is repeated as it is recorded,
+	// ExactRepeat: a request of a former process is repeated as it is recorded,
 	// not as the class says now.
 	ExactRepeat bool
-	// PendingOpen: a call without an answer is repeated until there is one.
+	// PendingOpen: a call without an answer is not taken for one that made nothing.
 	PendingOpen bool
-	// AmbiguousOpen: an error that does not say whether there is a volume does
-	// not end the attempt.
-	AmbiguousOpen bool
-	// LookForPV: before an intent of a former process is repeated, the
+	// InternalOpen: nor is an error that does not say whether there is a volume.
+	InternalOpen bool
+	// RefusalsOpen: nor is a refusal that says nothing about an earlier call, such as
+	// that of expired credentials.
+	RefusalsOpen bool
+	// Inexact: that requests were forgotten, or not recorded in full, is remembered.
+	Inexact bool
+	// AllRecords: all records of the claim are taken up, not just one.
+	AllRecords bool
+	// RecordedRemoval: that a removal was recorded counts in inexact records, too.
+	RecordedRemoval bool
+	// LookForPV: before what a former process recorded is repeated, the
 	// PersistentVolume is looked for at the API server, not in the cache.
 	LookForPV bool
-	// RestorePV: when an inherited attempt is undone and the class's policy is
-	// Retain, the PersistentVolume is stored rather than the volume deleted.
-	RestorePV bool
+	// RememberPast: it is remembered that another process, or a write without an
+	// answer, may have stored the PersistentVolume before.
+	RememberPast bool
 	// LookWhenRefused: when the API server refuses the PersistentVolume for good,
 	// it is looked for before the volume is deleted.
 	LookWhenRefused bool
-	// KeepSent: when it is not there, but may have been, and the class's policy
-	// is Retain, the volume is not deleted.
-	KeepSent bool
 	// DeletionWaits: the volume of a PersistentVolume is deleted when the
-	// removal of its intents has been written.
+	// removal of its records has been written.
 	DeletionWaits bool
 	// FinalizerWaits: so is the finalizer of one whose policy has become Retain.
 	FinalizerWaits bool
-	// Expectation: a process that has stored the PersistentVolume does not begin
-	// again while its cache does not show it yet.
-	Expectation bool
-	// Remember: nor later, when there has been a PersistentVolume that it made
-	// or saw, before it has asked the API server.
+	// LookAgain: a deletion that has waited is decided on again.
+	LookAgain bool
+	// GrantsAgain: whether the claim may use its data source is looked at again before
+	// the data is handed over.
+	GrantsAgain bool
+	// Remember: a process that has stored the PersistentVolume does not begin again,
+	// whatever its cache shows, before it has asked the API server.
 	Remember bool
-	// FreshStart: a new leader waits until its caches are as new as its lease. (The
-	// program does not wait: for claims that are older than its lease, it is as
-	// with AlwaysAsk.)
+	// Doubt: nor does a new leader, for a claim that is older than its lease; nor does it
+	// delete a volume before it has looked at the PersistentVolume.
+	Doubt bool
+	// FreshStart: a new leader waits until its caches are as new as its lease, and
+	// remembers the PersistentVolumes that they show from then on. It can take the place
+	// of Doubt.
 	FreshStart bool
-	// AlwaysAsk: claim and PersistentVolume are read from the API server before
-	// every intent; it can take the place of Remember and FreshStart.
-	AlwaysAsk bool
+	// Settle: a record that a volume is to be removed is gone before another volume is
+	// made.
+	Settle bool
 	// Fence: a process that has lost its lease makes no new call or write.
 	Fence bool
 	// Compare: a PersistentVolume that exists already counts as stored only when
 	// it has the same handle.
 	Compare bool
-	// DropUncertain: an intent whose write had no answer is removed in the end.
+	// DropUncertain: a record whose write had no answer is removed in the end.
 	DropUncertain bool
-	// MarkUseless: that a volume is going to be deleted is written into its
-	// intents first, for drivers that are not ByVolume.
-	MarkUseless bool
-	// ReadAgain: the leader looks for intents of former processes again, later,
+	// MarkRemoval: that a volume is going to be removed is recorded first, for drivers
+	// that are not ByVolume.
+	MarkRemoval bool
+	// ReadAgain: the leader looks for records of former processes again, later,
 	// for LateWrites.
 	ReadAgain bool
+	// LagRule: whatever the clock says of a claim's age, one that was there when the
+	// leader began is an old one.
+	LagRule bool
 }
 
 // Full returns the protocol as it is.
 func Full() Safeguards {
 	return Safeguards{
-		Journal: true, ExactRepeat: true, PendingOpen: true, AmbiguousOpen: true, LookForPV: true,
-		RestorePV: true, LookWhenRefused: true, KeepSent: true, DeletionWaits: true, FinalizerWaits: true, Expectation: true, Remember: true,
-		FreshStart: true, Fence: true, Compare: true, DropUncertain: true, MarkUseless: true, ReadAgain: true,
+		Journal: true, ExactRepeat: true, PendingOpen: true, InternalOpen: true, RefusalsOpen: true, Inexact: true,
+		AllRecords: true, RecordedRemoval: true, LookForPV: true, RememberPast: true, LookWhenRefused: true,
+		DeletionWaits: true, FinalizerWaits: true, LookAgain: true, GrantsAgain: true, Remember: true, Doubt: true,
+		Settle: true, Fence: true, Compare: true, DropUncertain: true, MarkRemoval: true, ReadAgain: true, LagRule: true,
 	}
 }
 
@@ -83,10 +106,23 @@ const (
 type World struct {
 	// Retain is the reclaim policy of the class; Delete otherwise.
 	Retain bool
-	// Mended: the class may be changed, once.
-	Mended bool
+	// Classes is how often the class may be changed.
+	Classes uint8
+	// Local: the volume is for a selected node, and a node that is full leads to
+	// another one, which is another plan.
+	Local bool
 	// Patched: the user may change the policy of the PersistentVolume to Retain.
 	Patched bool
+	// Revoked is how often the grant for the claim's data source may be revoked. It is
+	// granted again each time.
+	Revoked uint8
+	// Mistakes: the user may delete a PersistentVolume before its claim is bound, and
+	// create one again that was deleted to keep the volume.
+	Mistakes bool
+	// Partial: records do not hold the requests in full.
+	Partial bool
+	// Unfit: the driver may make a volume that can't be used.
+	Unfit bool
 	// SameHandle: a volume that is made again has the handle that it had.
 	SameHandle bool
 	// Serial is how the driver handles calls at the same time.
@@ -94,6 +130,8 @@ type World struct {
 	// LateWrites: the API server may do a write of a process after its end, at
 	// any time.
 	LateWrites bool
+	// Clocks: a new leader may take an old claim for a new one.
+	Clocks bool
 	// Lenient: that a deleted volume is made again, for nothing, is no fault.
 	Lenient bool
 	// Budget is how often something may go wrong.
@@ -104,6 +142,35 @@ type World struct {
 type Model struct {
 	Safeguards
 	World
+	plans []*provision.Plan
+	// bare is what is left of a request that is not recorded in full.
+	bare *provision.Plan
+}
+
+// New returns a model.
+func New(s Safeguards, w World) Model {
+	m := Model{Safeguards: s, World: w}
+	count := 1 + int(w.Classes)
+	if w.Local {
+		count = max(count, 2)
+	}
+	for n := range count {
+		m.plans = append(m.plans, w.newPlan("r"+strconv.Itoa(n+1)))
+	}
+	m.bare = w.newPlan("bare")
+	return m
+}
+
+func (w World) newPlan(class string) *provision.Plan {
+	policy := corev1.PersistentVolumeReclaimDelete
+	if w.Retain {
+		policy = corev1.PersistentVolumeReclaimRetain
+	}
+	return &provision.Plan{
+		Request:    &csipb.CreateVolumeRequest{Parameters: map[string]string{"class": class}},
+		Volume:     &corev1.PersistentVolume{Spec: corev1.PersistentVolumeSpec{PersistentVolumeReclaimPolicy: policy}},
+		Reschedule: w.Local,
+	}
 }
 
 // Move is a step from one state to another.
@@ -122,8 +189,8 @@ type Move struct {
 // Initial returns the state in which the claim has just appeared: the first
 // process leads, the second stands by.
 func (m Model) Initial() State {
-	s := State{Class: 1, Lease: 1, Left: m.Budget}
-	s.Processes[0] = Process{Leads: true, Ready: true}
+	s := State{Lease: 1, Left: m.Budget}
+	s.Processes[0] = Process{Leads: true, Ready: true, Caught: true}
 	return s
 }
 

@@ -11,20 +11,35 @@ var deep = flag.Bool("deep", false, "search larger models, for minutes and with 
 // worlds are those that the protocol is made for.
 func worlds() map[string]World {
 	list := map[string]World{
-		"crashes":                 {Patched: true, Mended: true, Budget: Budget{Faults: 2, Crashes: 2}},
-		"crashes, Retain":         {Retain: true, Mended: true, Budget: Budget{Faults: 2, Crashes: 2}},
-		"crashes, same handle":    {Patched: true, SameHandle: true, Budget: Budget{Faults: 2, Crashes: 3}},
-		"pauses":                  {Patched: true, Budget: Budget{Faults: 1, Pauses: 1}},
-		"pauses, Retain":          {Retain: true, Mended: true, Budget: Budget{Faults: 1, Pauses: 1}},
-		"pauses and crashes":      {Patched: true, Budget: Budget{Crashes: 1, Pauses: 1}},
-		"pauses, changed class":   {Mended: true, Budget: Budget{Faults: 1, Pauses: 1}},
-		"many errors, no crashes": {Patched: true, Mended: true, Budget: Budget{Faults: 4}},
+		"crashes":                 {Patched: true, Budget: Budget{Faults: 1, Crashes: 1}},
+		"crashes, changed class":  {Classes: 1, Budget: Budget{Faults: 1, Crashes: 1}},
+		"crashes, Retain":         {Retain: true, Classes: 1, Budget: Budget{Faults: 1, Crashes: 1}},
+		"two crashes":             {Patched: true, Budget: Budget{Crashes: 2}},
+		"two crashes, Retain":     {Retain: true, Classes: 1, Budget: Budget{Crashes: 2}},
+		"crashes and errors":      {Budget: Budget{Faults: 2, Crashes: 1}},
+		"crashes, same handle":    {Patched: true, SameHandle: true, Budget: Budget{Faults: 1, Crashes: 1}},
+		"crashes, partial":        {Partial: true, Classes: 1, Budget: Budget{Faults: 1, Crashes: 1}},
+		"pauses":                  {Patched: true, Budget: Budget{Pauses: 1}},
+		"pauses and errors":       {Budget: Budget{Faults: 1, Pauses: 1}},
+		"pauses, Retain":          {Retain: true, Budget: Budget{Faults: 1, Pauses: 1}},
+		"many errors, no crashes": {Patched: true, Classes: 1, Budget: Budget{Faults: 2}},
+		"many classes":            {Classes: 2, Budget: Budget{Faults: 2}},
+		"full nodes":              {Local: true, Budget: Budget{Faults: 3}},
+		"full nodes, crashes":     {Local: true, Budget: Budget{Faults: 1, Crashes: 1}},
+		"revoked grants, errors":  {Revoked: 1, Budget: Budget{Faults: 2}},
+		"revoked grants, crashes": {Revoked: 1, Budget: Budget{Crashes: 1}},
+		"revoked grants, Retain":  {Revoked: 1, Retain: true, Budget: Budget{Faults: 1, Crashes: 1}},
+		"volumes that are unfit":  {Unfit: true, Budget: Budget{Faults: 2, Crashes: 1}},
+		"mistakes":                {Retain: true, Mistakes: true, Budget: Budget{Faults: 1, Crashes: 1}},
+		"clocks":                  {Clocks: true, Budget: Budget{Crashes: 1}},
+		"clocks, Retain":          {Clocks: true, Retain: true, Budget: Budget{Crashes: 1}},
 	}
 	if *deep {
-		list["deep, crashes"] = World{Patched: true, Mended: true, Budget: Budget{Faults: 3, Crashes: 3}}
-		list["deep, crashes, Retain"] = World{Retain: true, Mended: true, Budget: Budget{Faults: 3, Crashes: 3}}
-		list["deep, pauses"] = World{Patched: true, Mended: true, Budget: Budget{Faults: 1, Crashes: 1, Pauses: 1}}
-		list["deep, pauses, Retain"] = World{Retain: true, Mended: true, Budget: Budget{Faults: 1, Crashes: 1, Pauses: 1}}
+		list["deep, crashes"] = World{Patched: true, Classes: 1, Budget: Budget{Faults: 2, Crashes: 3}}
+		list["deep, crashes, Retain"] = World{Retain: true, Classes: 1, Budget: Budget{Faults: 2, Crashes: 3}}
+		list["deep, pauses"] = World{Patched: true, Classes: 1, Budget: Budget{Faults: 1, Crashes: 1, Pauses: 1}}
+		list["deep, pauses, Retain"] = World{Retain: true, Classes: 1, Budget: Budget{Faults: 1, Crashes: 1, Pauses: 1}}
+		list["deep, all"] = World{Patched: true, Classes: 1, Revoked: 1, Unfit: true, Budget: Budget{Faults: 2, Crashes: 1}}
 	}
 	return list
 }
@@ -33,7 +48,7 @@ func TestNothingIsLost(t *testing.T) {
 	for name, world := range worlds() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			result := Search(Model{Full(), world})
+			result := Search(New(Full(), world))
 			if result.Fault != Fine {
 				t.Fatal(result)
 			}
@@ -45,19 +60,19 @@ func TestNothingIsLost(t *testing.T) {
 	}
 }
 
-// To read claim and PersistentVolume before every intent does for what is
-// remembered of them, and for a fresh start.
-func TestNothingIsLostWhoAlwaysAsks(t *testing.T) {
-	asking := Full()
-	asking.AlwaysAsk, asking.FreshStart, asking.Remember, asking.Expectation = true, false, false, false
+// Caches that are as new as the lease do for looking at the API server before the first
+// attempt at each claim.
+func TestNothingIsLostWithAFreshStart(t *testing.T) {
+	fresh := Full()
+	fresh.FreshStart, fresh.Doubt = true, false
 	for _, world := range []World{
-		{Patched: true, Budget: Budget{Faults: 1, Crashes: 1}},
-		{Retain: true, Budget: Budget{Faults: 1, Crashes: 1}},
-		{Patched: true, Budget: Budget{Pauses: 1}},
+		{Patched: true, Classes: 1, Budget: Budget{Faults: 1, Crashes: 2}},
+		{Retain: true, Budget: Budget{Faults: 1, Crashes: 2}},
+		{Patched: true, Budget: Budget{Faults: 1, Pauses: 1}},
 	} {
 		t.Run(fmt.Sprintf("%+v", world), func(t *testing.T) {
 			t.Parallel()
-			if result := Search(Model{asking, world}); result.Fault != Fine {
+			if result := Search(New(fresh, world)); result.Fault != Fine {
 				t.Fatal(result)
 			}
 		})
@@ -69,11 +84,11 @@ func TestNothingIsLostWhoAlwaysAsks(t *testing.T) {
 func TestWithoutTheJournalAVolumeLeaks(t *testing.T) {
 	world := World{Budget: Budget{Crashes: 1}}
 	protocol := Full()
-	if result := Search(Model{protocol, world}); result.Fault != Fine {
+	if result := Search(New(protocol, world)); result.Fault != Fine {
 		t.Fatal(result)
 	}
 	protocol.Journal = false
-	result := Search(Model{protocol, world})
+	result := Search(New(protocol, world))
 	t.Log(result)
 	if result.Fault != Leaked {
 		t.Errorf("found %q, want %q", result.Fault, Leaked)
@@ -97,43 +112,55 @@ func losses() []loss {
 	both := Budget{Faults: 1, Crashes: 1}
 	return []loss{
 		{name: "exact repeat", take: func(s *Safeguards) { s.ExactRepeat = false },
-			in: World{Mended: true, Budget: crash}, want: Leaked},
+			in: World{Classes: 1, Budget: crash}, want: Leaked},
 		{name: "pending calls stay open", take: func(s *Safeguards) { s.PendingOpen = false },
 			in: World{Budget: fault}, want: Leaked},
-		{name: "ambiguous errors stay open", take: func(s *Safeguards) { s.AmbiguousOpen = false },
+		{name: "internal errors stay open", take: func(s *Safeguards) { s.InternalOpen = false },
 			in: World{Budget: fault}, want: Leaked},
-		{name: "intents of uncertain writes go", take: func(s *Safeguards) { s.DropUncertain = false },
+		{name: "refusals stay open", take: func(s *Safeguards) { s.RefusalsOpen = false },
+			in: World{Budget: Budget{Faults: 2}}, want: Leaked},
+		{name: "full nodes stay open", take: func(s *Safeguards) { s.RefusalsOpen = false },
+			in: World{Local: true, Budget: Budget{Faults: 2}}, want: Leaked},
+		{name: "partial requests", take: func(s *Safeguards) { s.Inexact = false },
+			in: World{Partial: true, Classes: 1, Budget: Budget{Faults: 1, Crashes: 1}}, want: Leaked},
+		{name: "all records", take: func(s *Safeguards) { s.AllRecords = false },
+			in: World{Classes: 1, Budget: Budget{Faults: 1, Crashes: 1}}, want: Leaked},
+		{name: "recorded removals", take: func(s *Safeguards) { s.RecordedRemoval = false },
+			in: World{Partial: true, Serial: ByCall, SameHandle: true, Budget: Budget{Faults: 1, Crashes: 1}}, want: Hollow},
+		{name: "grants", take: func(s *Safeguards) { s.GrantsAgain = false },
+			in: World{Revoked: 1}, want: HandedOver},
+		{name: "a second look before a deletion", take: func(s *Safeguards) { s.LookAgain = false },
+			in: World{Patched: true}, want: RetainedDeleted},
+		{name: "records of uncertain writes go", take: func(s *Safeguards) { s.DropUncertain = false },
 			in: World{Budget: fault}, want: MadeAgain},
-		{name: "restored PV of a retained volume", take: func(s *Safeguards) { s.RestorePV = false },
+		{name: "what may have been stored, after a crash", take: func(s *Safeguards) { s.RememberPast = false },
 			in: World{Retain: true, Budget: crash}, want: KeptDeleted},
-		{name: "a PV that may be stored, refused", take: func(s *Safeguards) { s.KeepSent = false },
-			in: World{Retain: true, Budget: both}, want: KeptDeleted},
+		{name: "what may have been stored, refused", take: func(s *Safeguards) { s.RememberPast = false },
+			in: World{Retain: true, Budget: Budget{Faults: 2}}, want: RetainedDeleted},
 		{name: "a PV that is stored, refused", take: func(s *Safeguards) { s.LookWhenRefused = false },
 			in: World{Budget: Budget{Faults: 2}}, want: UsedDeleted},
 		{name: "deletion waits for the journal", take: func(s *Safeguards) { s.DeletionWaits = false },
 			in: World{Budget: crash}, want: MadeAgain},
 		{name: "finalizer waits for the journal", take: func(s *Safeguards) { s.FinalizerWaits = false },
 			in: World{Patched: true, Budget: crash}, want: KeptDeleted},
-		{name: "memory of PVs that went", take: func(s *Safeguards) { s.Remember = false },
-			in: World{Budget: Budget{}}, want: MadeAgain},
-		{name: "memory of PVs that the user deleted", take: func(s *Safeguards) { s.Remember = false },
-			in: World{Patched: true, Lenient: true, Budget: fault}, want: KeptDeleted},
-		{name: "expectation of PVs", with: func(s *Safeguards) { s.Remember = false }, take: func(s *Safeguards) { s.Expectation = false },
-			in: World{Patched: true, Lenient: true, Budget: fault}, want: RetainedDeleted, ignored: []Fault{KeptDeleted}},
-		{name: "fresh start, deleted volume", take: func(s *Safeguards) { s.FreshStart = false },
+		{name: "memory of PVs that were stored", take: func(s *Safeguards) { s.Remember = false },
+			in: World{}, want: MadeAgain},
+		{name: "doubt, deleted volume", take: func(s *Safeguards) { s.Doubt = false },
 			in: World{Budget: crash}, want: MadeAgain},
-		{name: "fresh start, retained volume", take: func(s *Safeguards) { s.FreshStart = false },
-			in: World{Retain: true, Budget: both}, want: KeptDeleted},
-		{name: "live look for the PV", with: func(s *Safeguards) { s.AlwaysAsk, s.FreshStart, s.Remember = true, false, false },
-			take: func(s *Safeguards) { s.LookForPV = false }, in: World{Patched: true, Budget: crash}, want: RetainedDeleted},
+		{name: "doubt, retained volume", take: func(s *Safeguards) { s.Doubt = false },
+			in: World{Retain: true, Budget: both}, want: RetainedDeleted},
+		{name: "clocks", take: func(s *Safeguards) { s.LagRule = false },
+			in: World{Clocks: true, Budget: crash}, want: MadeAgain},
+		{name: "live look for the PV", take: func(s *Safeguards) { s.LookForPV = false },
+			in: World{Patched: true, Budget: crash}, want: RetainedDeleted},
+		{name: "records of removals go first", take: func(s *Safeguards) { s.Settle = false },
+			in: World{Unfit: true, SameHandle: true, Retain: true, Lenient: true, Budget: both}, want: KeptDeleted},
 		{name: "fence, volumes", take: func(s *Safeguards) { s.Fence = false },
 			in: World{Budget: pause}, want: Leaked},
-		{name: "fence, data", take: func(s *Safeguards) { s.Fence = false },
-			in: World{Patched: true, Lenient: true, Budget: pause}, want: RetainedDeleted, ignored: []Fault{IntentLeft, Leaked}},
 		{name: "marks, for a driver that deletes what it returns",
-			take: func(s *Safeguards) { s.MarkUseless = false }, in: World{Serial: ByCall, Budget: both}, want: Hollow},
+			take: func(s *Safeguards) { s.MarkRemoval = false }, in: World{Serial: ByCall, Budget: both}, want: Hollow},
 		{name: "journal read again, for writes that are late",
-			take: func(s *Safeguards) { s.ReadAgain = false }, in: World{LateWrites: true, Lenient: true, Budget: crash}, want: IntentLeft},
+			take: func(s *Safeguards) { s.ReadAgain = false }, in: World{LateWrites: true, Lenient: true, Budget: crash}, want: RecordLeft},
 	}
 }
 
@@ -145,11 +172,11 @@ func TestEverySafeguardIsNeeded(t *testing.T) {
 			if loss.with != nil {
 				loss.with(&protocol)
 			}
-			if result := Search(Model{protocol, loss.in}, loss.ignored...); result.Fault != Fine {
+			if result := Search(New(protocol, loss.in), loss.ignored...); result.Fault != Fine {
 				t.Fatalf("with the safeguard: %s", result)
 			}
 			loss.take(&protocol)
-			result := Search(Model{protocol, loss.in}, loss.ignored...)
+			result := Search(New(protocol, loss.in), loss.ignored...)
 			t.Logf("without the safeguard: %s", result)
 			if result.Fault != loss.want {
 				t.Errorf("found %q, want %q", result.Fault, loss.want)
@@ -162,18 +189,16 @@ func TestEverySafeguardIsNeeded(t *testing.T) {
 func TestSomeSafeguardsAreForMoreThanTheModel(t *testing.T) {
 	for name, take := range map[string]func(*Model){
 		"comparing PVs, whose names might be somebody else's": func(m *Model) { m.Compare = false },
-		"expectations, for who remembers":                     func(m *Model) { m.Expectation = false },
-		"a live look for the PV, after a fresh start":         func(m *Model) { m.LookForPV = false },
 		"deletion that waits, but for a volume made in vain":  func(m *Model) { m.DeletionWaits, m.Lenient = false, true },
 	} {
 		for _, in := range []World{
-			{Patched: true, Mended: true, Budget: Budget{Faults: 1, Crashes: 2}},
+			{Patched: true, Classes: 1, Budget: Budget{Faults: 1, Crashes: 1}},
 			{Retain: true, SameHandle: true, Budget: Budget{Faults: 1, Crashes: 2}},
 			{Patched: true, Budget: Budget{Pauses: 1}},
 		} {
 			t.Run(fmt.Sprintf("%s/%+v", name, in), func(t *testing.T) {
 				t.Parallel()
-				m := Model{Full(), in}
+				m := New(Full(), in)
 				take(&m)
 				if result := Search(m); result.Fault != Fine {
 					t.Error(result)
@@ -196,7 +221,7 @@ func TestAssumptions(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			result := Search(Model{Full(), c.in})
+			result := Search(New(Full(), c.in))
 			t.Log(result)
 			if result.Fault != c.want {
 				t.Errorf("found %q, want %q", result.Fault, c.want)
@@ -207,14 +232,14 @@ func TestAssumptions(t *testing.T) {
 
 func TestDriversThatSerialiseByCallAreSafeWithMarks(t *testing.T) {
 	for _, in := range []World{
-		{Mended: true, Budget: Budget{Faults: 2, Crashes: 2}},
-		{Retain: true, SameHandle: true, Budget: Budget{Faults: 2, Crashes: 2}},
+		{Classes: 1, Budget: Budget{Faults: 1, Crashes: 2}},
+		{Retain: true, SameHandle: true, Budget: Budget{Faults: 1, Crashes: 2}},
 		{Patched: true, SameHandle: true, Budget: Budget{Faults: 1, Pauses: 1}},
 	} {
 		in.Serial = ByCall
 		t.Run(fmt.Sprintf("%+v", in), func(t *testing.T) {
 			t.Parallel()
-			if result := Search(Model{Full(), in}); result.Fault != Fine {
+			if result := Search(New(Full(), in)); result.Fault != Fine {
 				t.Error(result)
 			}
 		})
@@ -223,7 +248,7 @@ func TestDriversThatSerialiseByCallAreSafeWithMarks(t *testing.T) {
 
 func TestRestlessStatesAreFound(t *testing.T) {
 	// 0 goes to 1 and 2; 1 rests; 2 and 3 go to each other for ever.
-	w := &walk{states: make([]State, 4), due: [][2]int32{{0, 1}, {0, 2}, {2, 3}, {3, 2}}}
+	w := &search{count: 4, due: [][2]int32{{0, 1}, {0, 2}, {2, 3}, {3, 2}}}
 	if at, ok := w.restless([]int32{1}); !ok || at != 2 {
 		t.Errorf("found %d %v, want 2", at, ok)
 	}

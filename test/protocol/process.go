@@ -1,265 +1,329 @@
 package protocol
 
+import (
+	"slices"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/attempt"
+)
+
 // process adds what a process that leads, or believes so, does itself.
 func (b *moves) process(who Holder) {
 	p := b.from.Processes[who-1]
 	if !p.Ready {
-		b.must(who, "reads the journal", func(s *State) { b.model.readJournal(s, who) })
+		b.takeOver(who)
 		return
 	}
-	for slot := range p.Intents {
-		if p.Intents[slot] == Ended {
-			b.must(who, "removes an intent that has ended", func(s *State) {
-				s.Intents[slot], s.Processes[who-1].Intents[slot] = Record{}, None
+	for slot := range p.Known {
+		if p.Known[slot] == Ended {
+			b.must(who, "removes a record that has ended", func(s *State) {
+				s.Records[slot], s.Processes[who-1].Known[slot] = Record{}, None
 			})
 		}
 	}
-	switch p.Stage {
-	case Idle:
-		b.begin(who)
-		b.deletion(who)
-		if b.model.ReadAgain {
-			b.must(who, "reads the journal again", func(s *State) { b.model.readJournal(s, who) })
-		}
-	case Inheriting:
-		b.must(who, "looks for the PV of an intent", func(s *State) { b.model.inherit(s, who) })
-	case Recorded:
-		if p.Claim == Gone {
-			b.must(who, "drops an intent without a call", func(s *State) { s.Processes[who-1].finish() })
-			return
-		}
-		b.create(who)
-	case Ambiguous:
-		b.replace(who)
-		b.create(who)
-	case Uncertain:
-		b.create(who)
-	case Made:
-		b.store(who)
-	case Useless:
-		b.discard(who)
-	case Deleted:
-		b.must(who, "deletes the PV", func(s *State) {
-			p := &s.Processes[who-1]
-			if s.PV.Handle == p.Handle {
-				s.PV, s.Retired = PV{}, true
-			}
-			p.Deleted, p.Stage, p.Handle = p.Handle, Idle, 0
-		})
-	case Creating, Removing, Deleting:
+	if p.Busy == attempt.Wait && p.Deletion == Undecided {
+		b.step(who)
 	}
+	if p.Busy == attempt.Wait && !p.Attempt.Phase.Open() {
+		b.deletion(who)
+	}
+	if b.model.ReadAgain && p.Busy == attempt.Wait && p.Deletion == Undecided {
+		b.must(who, "reads the journal again", func(s *State) { b.model.readJournal(s, who) })
+	}
+}
+
+// takeOver adds the beginning of a leader's work.
+func (b *moves) takeOver(who Holder) {
+	b.must(who, "reads the journal", func(s *State) {
+		if b.model.Doubt {
+			s.Processes[who-1].Attempt = attempt.State{Phase: attempt.Doubtful}
+		}
+		b.model.begin(s, who, b.model.FreshStart)
+	})
+	if b.model.Clocks && !b.model.LagRule {
+		b.must(who, "reads the journal, and takes the claim for a new one", func(s *State) {
+			b.model.begin(s, who, b.model.FreshStart)
+		})
+	}
+}
+
+func (m Model) begin(s *State, who Holder, fresh bool) {
+	p := &s.Processes[who-1]
+	p.Ready = true
+	if fresh {
+		m.seeAll(s, who)
+	}
+	m.readJournal(s, who)
 }
 
 // readJournal takes up what former processes have left.
 func (m Model) readJournal(s *State, who Holder) {
 	p := &s.Processes[who-1]
-	if m.FreshStart && !p.Ready {
-		p.Claim, p.PV = s.Claim, s.PV
-		p.Known = p.Known || m.Remember && s.PV.Handle != 0
-	}
-	p.Ready = true
-	for slot, record := range s.Intents {
-		if record.Request == 0 || p.Intents[slot] != None {
+	for slot, record := range s.Records {
+		if record.IsNone() || p.Known[slot] != None {
 			continue
 		}
-		p.Intents[slot] = Open
-		p.Inherited = true
-		if record.Useless != 0 {
-			p.Marked, p.Handle = true, record.Useless
+		p.Known[slot] = Open
+		if !m.AllRecords && p.Attempt.Phase.Open() {
+			p.Known[slot] = Ended
+			continue
 		}
-		switch {
-		case record.Request > p.Request:
-			p.Request, p.Replaced = record.Request, p.Request
-		case record.Request < p.Request:
-			p.Replaced = record.Request
+		recalled := attempt.Event{What: attempt.Recalled, Plans: record.Plans, Handle: record.Handle}
+		if m.Partial {
+			recalled.Plans = attempt.NewPlans(m.Inexact, m.bare)
 		}
+		if !m.ExactRepeat {
+			recalled.Plans = attempt.NewPlans(false, m.plans[s.Class])
+		}
+		if !m.RecordedRemoval && recalled.Plans.Inexact {
+			recalled.Handle = ""
+		}
+		m.observe(s, who, recalled)
+	}
+}
+
+// observe hands an event to the process' attempt, and lets it tell its news.
+func (m Model) observe(s *State, who Holder, e attempt.Event) {
+	p := &s.Processes[who-1]
+	p.Attempt = attempt.Observe(p.Attempt, m.weaken(p.Attempt, e))
+	if !m.RememberPast {
+		p.Attempt.Past = attempt.Never
+	}
+	if !m.Inexact {
+		p.Attempt.Plans.Inexact = false
+	}
+	if !m.Remember && p.Attempt.Phase == attempt.Settled {
+		p.Attempt.Phase = attempt.Idle
+	}
+	if step := attempt.Next(p.Attempt, m.facts(*s, who)); step.Do == attempt.Report {
+		if step.News == attempt.Elsewhere && s.Claim == Unbound {
+			s.Class = 1 - s.Class // The scheduler chooses the other node.
+		}
+		p.Attempt = attempt.Observe(p.Attempt, attempt.Event{What: attempt.Reported})
+	}
+}
+
+// weaken has an answer taken for more than it says.
+func (m Model) weaken(from attempt.State, e attempt.Event) attempt.Event {
+	if e.What != attempt.Failed || from.Phase == attempt.Recorded && e.Answer != attempt.Pending && e.Answer != attempt.Internal {
+		return e
+	}
+	switch e.Answer {
+	case attempt.Pending:
+		if !m.PendingOpen {
+			e.Answer = attempt.Final
+		}
+	case attempt.Internal:
+		if !m.InternalOpen {
+			e.Answer = attempt.Final
+		}
+	case attempt.Denied, attempt.Exhausted:
+		if !m.RefusalsOpen {
+			e.Answer = attempt.Final
+		}
+	default:
+	}
+	return e
+}
+
+// facts is what the caches of a process show of the claim.
+func (m Model) facts(s State, who Holder) attempt.Claim {
+	p := s.Processes[who-1]
+	facts := attempt.Claim{}
+	switch {
+	case p.Claim == Gone:
+		facts.Want = attempt.Left
+	case p.Claim == Unbound && p.Revoked && m.GrantsAgain && p.Attempt.Phase.Open():
+		facts.Want = attempt.Revoked
+	}
+	if p.Claim == Unbound && p.PV.Handle == "" && !p.Revoked {
+		facts.Plan = m.plans[s.Class]
+	}
+	return facts
+}
+
+// step adds what the state machine says is to be done.
+func (b *moves) step(who Holder) {
+	p := b.from.Processes[who-1]
+	step := attempt.Next(p.Attempt, b.model.facts(b.from, who))
+	switch step.Do {
+	case attempt.Wait:
+	case attempt.Report:
+		// News that came with facts that have changed since.
+		b.must(who, "tells what has come of it", func(s *State) {
+			b.model.observe(s, who, attempt.Event{What: attempt.Reported})
+		})
+	case attempt.Look:
+		b.must(who, "looks for the PV", func(s *State) { b.model.look(s, who) })
+	case attempt.Record:
+		b.record(who, step)
+	case attempt.Create:
+		b.must(who, "calls CreateVolume", func(s *State) {
+			p := &s.Processes[who-1]
+			if b.model.send(s, Call{Plan: p.Attempt.Plans.Current(), Owner: who}) {
+				p.Busy = attempt.Create
+			}
+		})
+	case attempt.Store:
+		b.store(who)
+	case attempt.Remove:
+		b.must(who, "calls DeleteVolume", func(s *State) {
+			if b.model.send(s, Call{Handle: step.Handle, Owner: who}) {
+				s.Processes[who-1].Busy = attempt.Remove
+			}
+		})
+	case attempt.End:
+		b.must(who, "ends the attempt", func(s *State) { b.model.end(s, who, step) })
+	}
+}
+
+// look reads claim and PersistentVolume at the API server.
+func (m Model) look(s *State, who Holder) {
+	p := s.Processes[who-1]
+	inherited := p.Attempt.Phase == attempt.Inherited
+	seen := s.PV
+	if !m.LookForPV && inherited {
+		seen = p.PV
 	}
 	switch {
-	case p.Marked:
-		p.Stage = Useless
-	case p.Inherited:
-		p.Stage = Inheriting
-	}
-	if p.Inherited && !m.ExactRepeat {
-		p.Request, p.Replaced = s.Class, 0
+	case !inherited && s.Claim != Unbound:
+		m.observe(s, who, attempt.Event{What: attempt.Unwanted})
+	case seen.Handle != "":
+		m.observe(s, who, attempt.Event{What: attempt.Found})
+	default:
+		m.observe(s, who, attempt.Event{What: attempt.Absent})
 	}
 }
 
-// inherit ends an intent whose PersistentVolume is stored.
-func (m Model) inherit(s *State, who Holder) {
-	p := &s.Processes[who-1]
-	seen := p.PV
-	if m.LookForPV {
-		seen = s.PV
-	}
-	if seen.Handle != 0 {
-		p.finish()
-		p.Known = m.Expectation || m.Remember
-		return
-	}
-	p.Stage = Uncertain
-}
-
-// wants tells whether a process without an attempt would begin one.
-func (m Model) wants(s State, p Process) bool {
-	if !p.Ready || p.Stage != Idle || p.Claim != Unbound || p.PV.Handle != 0 {
-		return false
-	}
-	if p.Known && !m.Remember {
-		return false
-	}
-	for slot, intent := range p.Intents {
-		if intent == Ended && s.Intents[slot].Useless != 0 {
-			return false // It would be taken for the next volume's.
-		}
-	}
-	return !p.Known && !m.AlwaysAsk || s.Claim == Unbound && s.PV.Handle == 0
-}
-
-func (b *moves) begin(who Holder) {
-	if !b.model.wants(b.from, b.from.Processes[who-1]) {
-		return
-	}
-	b.record(who, "writes an intent", func(s *State, p *Process) { p.Stage, p.Request = Recorded, s.Class })
-}
-
-// replace lets a changed request take the place of one that is over.
-func (b *moves) replace(who Holder) {
+// record writes a record. Those before it are superseded.
+func (b *moves) record(who Holder, step attempt.Step) {
 	p := b.from.Processes[who-1]
-	if p.Claim == Gone || p.Request == b.from.Class || p.Replaced != 0 {
+	written := attempt.Event{What: attempt.Written, Plans: step.Plans, Handle: step.Handle}
+	if !b.model.Journal || step.Handle != "" && !b.model.MarkRemoval {
+		b.must(who, "goes on without a record", func(s *State) { b.model.observe(s, who, written) })
 		return
 	}
-	b.record(who, "writes an intent for the changed request", func(s *State, p *Process) {
-		p.Request, p.Replaced = s.Class, p.Request
-	})
-}
-
-// record writes an intent for the request of now.
-func (b *moves) record(who Holder, what string, then func(s *State, p *Process)) {
-	if !b.model.Journal {
-		b.must(who, "plans the volume", func(s *State) { then(s, &s.Processes[who-1]) })
-		return
-	}
-	slot, ok := b.from.freeSlot()
-	if !ok {
-		return
-	}
-	b.must(who, what, func(s *State) {
-		p := &s.Processes[who-1]
-		s.Intents[slot], p.Intents[slot] = Record{Request: s.Class}, Open
-		then(s, p)
-	})
-	b.fault(who, what+", which has no answer", func(s *State) {
-		s.Intents[slot] = Record{Request: s.Class}
-		if b.model.DropUncertain {
-			s.Processes[who-1].Intents[slot] = Ended
+	slot, free := b.from.freeSlot()
+	if !free {
+		// The journal has no bound. Where the model has one, a record takes the place
+		// of one that it supersedes.
+		if slot = slices.IndexFunc(p.Known[:], func(k Known) bool { return k != None }); slot < 0 {
+			return
 		}
-	})
-}
-
-func (b *moves) create(who Holder) {
-	b.must(who, "calls CreateVolume", func(s *State) {
-		p := &s.Processes[who-1]
-		if b.model.send(s, Call{Request: p.Request, Owner: who}) {
-			p.Stage, p.Undo = Creating, p.Claim == Gone
-		}
-	})
-}
-
-// discard deletes a volume that is of no use.
-func (b *moves) discard(who Holder) {
-	p := b.from.Processes[who-1]
-	if p.Marked || !b.model.MarkUseless {
-		b.remove(who, Removing, p.Handle)
-		return
 	}
-	b.must(who, "marks the intents: the volume is useless", func(s *State) {
+	stored := Record{Plans: step.Plans, Handle: step.Handle}
+	b.must(who, "writes a record", func(s *State) {
 		p := &s.Processes[who-1]
-		p.Marked = true
-		for slot, intent := range p.Intents {
-			if intent == Open {
-				s.Intents[slot].Useless = p.Handle
+		for other := range p.Known {
+			if p.Known[other] == Open {
+				p.Known[other] = Ended
 			}
 		}
+		s.Records[slot], p.Known[slot] = stored, Open
+		b.model.observe(s, who, written)
+	})
+	if !free {
+		return
+	}
+	b.fault(who, "writes a record, which has no answer", func(s *State) {
+		s.Records[slot] = stored
+		if b.model.DropUncertain {
+			s.Processes[who-1].Known[slot] = Ended
+		}
+		b.model.observe(s, who, attempt.Event{What: attempt.Unwritten, Handle: step.Handle})
 	})
 }
 
-func (b *moves) remove(who Holder, stage Stage, handle Handle) {
-	b.must(who, "calls DeleteVolume", func(s *State) {
-		if b.model.send(s, Call{Handle: handle, Owner: who}) {
-			p := &s.Processes[who-1]
-			p.Stage, p.Handle = stage, handle
+// end lets the records go.
+func (m Model) end(s *State, who Holder, step attempt.Step) {
+	p := &s.Processes[who-1]
+	for slot, known := range p.Known {
+		if known == Open {
+			p.Known[slot] = Ended
 		}
-	})
+		if step.Durable && m.Settle && p.Known[slot] == Ended {
+			s.Records[slot], p.Known[slot] = Record{}, None
+		}
+	}
+	m.observe(s, who, attempt.Event{What: attempt.Ended})
 }
 
 // store stores the PersistentVolume of a volume that is made.
 func (b *moves) store(who Holder) {
-	made := b.from.Processes[who-1].Handle
+	p := b.from.Processes[who-1]
+	made := p.Attempt.Handle
+	kept := func(s *State) { b.model.observe(s, who, attempt.Event{What: attempt.Kept}) }
 	switch there := b.from.PV.Handle; {
-	case there == 0:
-		b.must(who, "stores the PV", func(s *State) { b.model.storePV(s, made); b.model.stored(s, who) })
+	case there == "":
+		b.must(who, "stores the PV", func(s *State) { b.model.handOver(s, who); kept(s) })
 		b.fault(who, "stores the PV, and gets no answer", func(s *State) {
-			b.model.storePV(s, made)
-			s.Processes[who-1].Sent = true
+			b.model.handOver(s, who)
+			b.model.observe(s, who, attempt.Event{What: attempt.Unclear})
+		})
+		b.fault(who, "can't store the PV, and gets no answer", func(s *State) {
+			b.model.observe(s, who, attempt.Event{What: attempt.Unclear})
 		})
 	case there == made || !b.model.Compare:
-		b.must(who, "finds the PV stored", func(s *State) { b.model.stored(s, who) })
+		b.must(who, "finds the PV stored", kept)
 	default:
-		b.must(who, "finds a PV of another volume", func(s *State) { s.Processes[who-1].Stage = Useless })
+		b.must(who, "finds a PV of another volume", func(s *State) {
+			b.model.observe(s, who, attempt.Event{What: attempt.NameTaken})
+		})
 	}
-	b.fault(who, "may not store the PV", func(s *State) { b.model.refused(s, who) })
+	b.fault(who, "may not store the PV", func(s *State) {
+		if b.model.LookWhenRefused && s.PV.Handle == made {
+			kept(s)
+			return
+		}
+		b.model.observe(s, who, attempt.Event{What: attempt.Rejected})
+	})
 }
 
-// stored ends an attempt whose PersistentVolume is at the API server.
-func (m Model) stored(s *State, who Holder) {
-	p := &s.Processes[who-1]
-	p.finish()
-	p.Known = m.Expectation || m.Remember
-}
-
-// refused finds no use for a volume, unless its PersistentVolume is stored, or
-// may have been.
-func (m Model) refused(s *State, who Holder) {
-	p := &s.Processes[who-1]
-	switch {
-	case m.LookWhenRefused && s.PV.Handle == p.Handle:
-		m.stored(s, who)
-	case m.KeepSent && m.Retain && (p.Inherited || p.Sent):
-	default:
-		p.Stage = Useless
+// handOver stores the PersistentVolume. It does harm if the process knows that the claim
+// may not have the data any more, and has not been given it before.
+func (m Model) handOver(s *State, who Holder) {
+	p := s.Processes[who-1]
+	m.storePV(s, p.Attempt.Handle)
+	if p.Revoked && p.Claim == Unbound && p.Attempt.Past != attempt.Sent {
+		s.Harm = HandedOver
 	}
 }
 
 // deletion adds what is done about a PersistentVolume that is stored.
 func (b *moves) deletion(who Holder) {
 	p := b.from.Processes[who-1]
-	closed := p.Intents == [slots]Intent{}
-	if p.PV.Released && !p.PV.Keep && p.PV.Handle != p.Deleted && (closed || !b.model.DeletionWaits) {
-		b.remove(who, Deleting, p.PV.Handle)
+	closed := p.Known == [slots]Known{}
+	due := p.PV.Released && !p.PV.Keep && p.PV.Handle != p.Deleted
+	switch {
+	case b.model.Doubt && !p.Caught:
+		b.must(who, "looks at the PV before it deletes anything", func(s *State) { b.model.seePV(s, who) })
+	case p.Deletion == Deleted:
+		b.must(who, "deletes the PV", func(s *State) {
+			p := &s.Processes[who-1]
+			if s.PV.Handle == p.Handle {
+				s.PV, s.Retired = PV{}, true
+			}
+			p.Deleted, p.Deletion, p.Handle = p.Handle, Undecided, ""
+		})
+	case p.Deletion == Decided && b.model.LookAgain && (!due || p.PV.Handle != p.Handle):
+		b.must(who, "no longer wants to delete the volume", func(s *State) {
+			s.Processes[who-1].Deletion, s.Processes[who-1].Handle = Undecided, ""
+		})
+	case p.Deletion == Decided:
+		b.must(who, "calls DeleteVolume", func(s *State) {
+			if b.model.send(s, Call{Handle: p.Handle, Owner: who}) {
+				s.Processes[who-1].Deletion = Deleting
+				if p.PV.Handle == p.Handle && p.PV.Keep {
+					s.Harm = RetainedDeleted
+				}
+				s.TooLate = s.TooLate || s.PV.Keep
+			}
+		})
+	case p.Deletion == Undecided && due && (closed || !b.model.DeletionWaits):
+		b.must(who, "decides to delete the volume", func(s *State) {
+			s.Processes[who-1].Deletion, s.Processes[who-1].Handle = Decided, p.PV.Handle
+		})
 	}
-	if p.PV.Keep && p.PV.Finalizer && (closed || !b.model.FinalizerWaits) {
+	if p.Deletion == Undecided && (p.Caught || !b.model.Doubt) && p.PV.Keep && p.PV.Finalizer && (closed || !b.model.FinalizerWaits) {
 		b.must(who, "removes the finalizer of a PV to be kept", func(s *State) { s.PV.Finalizer = false })
 	}
-}
-
-// finish ends an attempt. The journal hears of it later.
-func (p *Process) finish() {
-	for slot, intent := range p.Intents {
-		if intent == Open {
-			p.Intents[slot] = Ended
-		}
-	}
-	p.Stage, p.Request, p.Replaced, p.Handle = Idle, 0, 0, 0
-	p.Inherited, p.Sent, p.Undo, p.Marked = false, false, false, false
-}
-
-// fallBackOrEnd goes on with the request that was replaced; if there is none,
-// there is no volume.
-func (p *Process) fallBackOrEnd(stage Stage) {
-	if p.Replaced == 0 {
-		p.finish()
-		return
-	}
-	p.Stage, p.Request, p.Replaced = stage, p.Replaced, 0
 }

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"fmt"
+	"hash/maphash"
 	"slices"
 	"strings"
 )
@@ -19,6 +20,8 @@ const (
 	UsedDeleted Fault = "the volume of a claim is deleted"
 	// RetainedDeleted: a volume is deleted that its PersistentVolume retains.
 	RetainedDeleted Fault = "a retained volume is deleted"
+	// HandedOver: a claim gets data that it may no longer use.
+	HandedOver Fault = "data is handed over whose grant is revoked"
 	// MadeAgain: a volume is made that was deleted with its PersistentVolume.
 	MadeAgain Fault = "a deleted volume is made again"
 	// Hollow: a claim has a PersistentVolume without a volume.
@@ -27,17 +30,19 @@ const (
 	Leaked Fault = "a volume is left that no PV knows"
 	// Dangling: a PersistentVolume is left without a volume.
 	Dangling Fault = "a PV is left that has no volume"
-	// IntentLeft: an intent stays in the journal.
-	IntentLeft Fault = "an intent is left"
+	// RecordLeft: a record stays in the journal.
+	RecordLeft Fault = "a record is left"
 	// Starved: a claim gets no volume.
 	Starved Fault = "a claim gets no volume"
+	// TooLarge: there are more states than can be searched.
+	TooLarge Fault = "there are too many states"
 	// Restless: there is no way to an end.
 	Restless Fault = "the work never ends"
 )
 
 // check returns what must not be, at any time.
 func (s State) check() Fault {
-	if s.Harm == Fine && s.PV.Handle != 0 && s.Claim != Gone && s.PV.Handle != s.Volume.Handle {
+	if s.Harm == Fine && s.PV.Handle != "" && s.Claim != Gone && s.PV.Handle != s.Volume.Handle {
 		return Hollow
 	}
 	return s.Harm
@@ -46,12 +51,12 @@ func (s State) check() Fault {
 // checkRest returns what must not be when nothing is due any more.
 func (s State) checkRest() Fault {
 	switch {
-	case s.Volume.Handle != 0 && s.Volume.Handle != s.PV.Handle && !s.Volume.Kept:
+	case s.Volume.Handle != "" && s.Volume.Handle != s.PV.Handle && !s.Volume.Dropped:
 		return Leaked
-	case s.PV.Handle != 0 && s.PV.Handle != s.Volume.Handle:
+	case s.PV.Handle != "" && s.PV.Handle != s.Volume.Handle && !s.TooLate:
 		return Dangling
-	case s.Intents != [slots]Record{}:
-		return IntentLeft
+	case s.Records != [slots]Record{}:
+		return RecordLeft
 	case s.Claim == Unbound:
 		return Starved
 	}
@@ -82,15 +87,18 @@ func (r Result) String() string {
 }
 
 // Search visits every state that the model can reach, nearest first, and stops
-// at the first fault that is not to be ignored. Without one it makes sure that from every state the work
-// can end by what is due alone.
+// at the first fault that is not to be ignored. Without one it makes sure that from every
+// state the work can end by what is due alone.
 func Search(m Model, ignored ...Fault) Result {
-	w := &walk{number: map[State]int32{}}
+	w := newSearch()
 	w.visit(m.Initial(), -1)
 	resting := []int32{}
-	for at := int32(0); int(at) < len(w.states); at++ {
+	for at := int32(0); at < w.count; at++ {
 		due := 0
-		from := w.states[at]
+		from := *w.state(at)
+		if w.count > maxStates {
+			return w.result(m, at, TooLarge)
+		}
 		if fault := from.check(); fault != Fine && !slices.Contains(ignored, fault) {
 			return w.result(m, at, fault)
 		}
@@ -116,37 +124,60 @@ func Search(m Model, ignored ...Fault) Result {
 	if at, ok := w.restless(resting); ok {
 		return w.result(m, at, Restless)
 	}
-	return Result{States: len(w.states), Resting: len(resting)}
+	return Result{States: int(w.count), Resting: len(resting)}
 }
 
-// walk is a search under way. States have numbers, in the order of their
-// discovery.
-type walk struct {
-	number map[State]int32
-	states []State
+// search is one under way. States have numbers, in the order of their discovery.
+type search struct {
+	// number finds a state by its hash. That of 128 bits is as good as the state: two of
+	// a billion states have the same one with a probability of less than 10^-20.
+	number map[[2]uint64]int32
+	seeds  [2]maphash.Seed
+	// states are in blocks, as they are many.
+	states [][]State
+	count  int32
 	// parents are the states from which states were discovered.
 	parents []int32
 	// due are the moves that are due, from state to state.
 	due [][2]int32
 }
 
-func (w *walk) visit(s State, parent int32) int32 {
-	if number, ok := w.number[s]; ok {
+// maxStates bounds a search, to some gigabytes of memory.
+const maxStates = 4_000_000
+
+// block is the number of states in a block.
+const block = 1 << 12
+
+func newSearch() *search {
+	return &search{number: map[[2]uint64]int32{}, seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}}
+}
+
+func (w *search) state(number int32) *State { return &w.states[number/block][number%block] }
+
+func (w *search) visit(s State, parent int32) int32 {
+	hash := [2]uint64{maphash.Comparable(w.seeds[0], s), maphash.Comparable(w.seeds[1], s)}
+	if number, ok := w.number[hash]; ok {
 		return number
 	}
-	number := int32(len(w.states))
-	w.number[s] = number
-	w.states, w.parents = append(w.states, s), append(w.parents, parent)
+	number := w.count
+	w.number[hash] = number
+	if number%block == 0 {
+		w.states = append(w.states, make([]State, 0, block))
+	}
+	last := len(w.states) - 1
+	w.states[last] = append(w.states[last], s)
+	w.count++
+	w.parents = append(w.parents, parent)
 	return number
 }
 
 // restless returns the first state from which no resting one can be reached.
-func (w *walk) restless(resting []int32) (int32, bool) {
-	first := make([]int32, len(w.states)+1)
+func (w *search) restless(resting []int32) (int32, bool) {
+	first := make([]int32, w.count+1)
 	for _, move := range w.due {
 		first[move[1]+1]++
 	}
-	for i := range w.states {
+	for i := range w.count {
 		first[i+1] += first[i]
 	}
 	back, next := make([]int32, len(w.due)), append([]int32{}, first...)
@@ -154,7 +185,7 @@ func (w *walk) restless(resting []int32) (int32, bool) {
 		back[next[move[1]]] = move[0]
 		next[move[1]]++
 	}
-	ends := make([]bool, len(w.states))
+	ends := make([]bool, w.count)
 	for _, at := range resting {
 		ends[at] = true
 	}
@@ -177,11 +208,11 @@ func (w *walk) restless(resting []int32) (int32, bool) {
 }
 
 // result retraces the way to a state.
-func (w *walk) result(m Model, at int32, fault Fault) Result {
-	r := Result{Fault: fault, States: len(w.states)}
+func (w *search) result(m Model, at int32, fault Fault) Result {
+	r := Result{Fault: fault, States: int(w.count)}
 	for ; w.parents[at] >= 0; at = w.parents[at] {
-		for _, move := range m.Moves(w.states[w.parents[at]]) {
-			if move.To == w.states[at] {
+		for _, move := range m.Moves(*w.state(w.parents[at])) {
+			if move.To == *w.state(at) {
 				r.Trace = append([]Move{move}, r.Trace...)
 				break
 			}

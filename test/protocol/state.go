@@ -4,6 +4,9 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/attempt"
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/provision"
 )
 
 // State is everything there is, at one moment: one claim and what belongs to it.
@@ -11,12 +14,14 @@ import (
 type State struct {
 	// Claim is the claim at the API server.
 	Claim Claim
-	// Class is the request that the claim and its class lead to at present.
-	Class Request
+	// Class is the number of the plan that the claim and its class lead to at present.
+	Class uint8
+	// Revoked tells that the claim may no longer use its data source.
+	Revoked bool
 	// PV is the claim's PersistentVolume at the API server.
 	PV PV
-	// Intents is the journal, as it is stored.
-	Intents [slots]Record
+	// Records is the journal, as it is stored.
+	Records [slots]Record
 	// Volume is the claim's volume at the driver.
 	Volume Volume
 	// Calls are under way to the driver, or in it.
@@ -25,23 +30,27 @@ type State struct {
 	Lease Holder
 	// Processes are the two that may lead.
 	Processes [2]Process
-	// LateIntent and LatePV are writes of processes that have ended since, which
+	// LateRecord and LatePV are writes of processes that have ended since, which
 	// the API server may yet do.
-	LateIntent Request
+	LateRecord Record
 	LatePV     Handle
+	// TooLate tells that the PersistentVolume was to be retained when the driver had been
+	// told to delete the volume.
+	TooLate bool
 	// Retired tells that a PersistentVolume and its volume have been deleted.
 	Retired bool
-	// Handles counts the volumes made.
-	Handles Handle
+	// Handles counts the volumes made, Changes those of the class, and Revocations those
+	// of the grant.
+	Handles, Changes, Revocations uint8
 	// Left is what may still go wrong.
 	Left Budget
-	// Harm is what has been done and can't be mended.
+	// Harm is what has been done and can't be undone.
 	Harm Fault
 }
 
 const (
-	// slots bounds the intents that are stored at a time.
-	slots = 2
+	// slots bounds the records that are stored at a time.
+	slots = 3
 	// queue bounds the calls that are under way at a time.
 	queue = 3
 )
@@ -57,19 +66,18 @@ const (
 	Gone
 )
 
-// Request is what a driver is asked for. Two of them differ in more than their
-// name, so that a driver takes one for the other no more. Zero is none.
-type Request uint8
-
-// Record is an intent as it is stored; there is none without a request.
+// Record is one of the journal, as it is stored; there is none without plans.
 type Record struct {
-	Request Request
-	// Useless is the volume that is being deleted, if it is.
-	Useless Handle
+	Plans attempt.Plans
+	// Handle is the volume that is being deleted, if it is.
+	Handle Handle
 }
 
-// Handle is the driver's name for a volume. Zero is none.
-type Handle uint8
+// IsNone tells whether there is no record.
+func (r Record) IsNone() bool { return r.Plans.Current() == nil }
+
+// Handle is the driver's name for a volume; empty for none.
+type Handle = string
 
 // Holder is a process by its number, from one. Zero is none.
 type Holder uint8
@@ -87,17 +95,22 @@ type PV struct {
 
 // Volume is one at the driver; there is none without a handle.
 type Volume struct {
-	Handle  Handle
-	Request Request
+	Handle Handle
+	Plan   *provision.Plan
+	// Unfit tells that it can't be used.
+	Unfit bool
 	// Kept tells that the user has deleted the PersistentVolume to keep this.
 	Kept bool
+	// Dropped tells that the user has deleted the PersistentVolume, which retains this,
+	// before anybody used it: it is for the user to delete.
+	Dropped bool
 }
 
-// Call is one to the driver: CreateVolume with a request, or DeleteVolume with a
-// handle.
+// Call is one to the driver: CreateVolume with the request of a plan, or DeleteVolume
+// with a handle.
 type Call struct {
-	Request Request
-	Handle  Handle
+	Plan   *provision.Plan
+	Handle Handle
 	// Owner waits for the answer; nobody does when the process has ended or given
 	// up.
 	Owner Holder
@@ -110,65 +123,46 @@ type Process struct {
 	Leads bool
 	// Ready tells that it has read the journal.
 	Ready bool
-	// Claim and PV are its caches.
-	Claim Claim
-	PV    PV
-	// Known tells that there has been a PersistentVolume for the claim.
-	Known bool
+	// Claim, PV and Revoked are its caches.
+	Claim   Claim
+	PV      PV
+	Revoked bool
+	// Caught tells that it has seen the PersistentVolume since it leads.
+	Caught bool
+	// Known are the records of the journal that it knows.
+	Known [slots]Known
+	// Attempt is the product's.
+	Attempt attempt.State
+	// Busy is the call under way: Create or Remove for the attempt; Wait for none.
+	Busy attempt.Action
+	// Deletion is how far the deletion of the PersistentVolume's volume is, and Handle
+	// which one.
+	Deletion Deletion
+	Handle   Handle
 	// Deleted is the handle of the PersistentVolume that it has deleted.
 	Deleted Handle
-	// Intents are those of the journal that it knows.
-	Intents [slots]Intent
-	// Stage, with what follows, is its attempt at the volume.
-	Stage   Stage
-	Request Request
-	// Replaced is an earlier request that may have made the volume, too.
-	Replaced Request
-	Handle   Handle
-	// Inherited tells that a former process has begun the attempt.
-	Inherited bool
-	// Sent tells that its PersistentVolume has been sent, without an answer.
-	Sent bool
-	// Undo tells that the claim had gone when the driver was called.
-	Undo bool
-	// Marked tells that the intents say that the volume is being deleted.
-	Marked bool
 }
 
-// Intent is what a process knows of an intent that is stored.
-type Intent uint8
+// Known is what a process knows of a record that is stored.
+type Known uint8
 
-// An ended intent is stored until its removal has been written.
+// A record that has ended is stored until its removal has been written.
 const (
-	None Intent = iota
+	None Known = iota
 	Open
 	Ended
 )
 
-// Stage is how far a process has come.
-type Stage uint8
+// Deletion is how far the deletion of the volume of a PersistentVolume is.
+type Deletion uint8
 
-// The stages.
+// The stages of a deletion.
 const (
-	// Idle: there is nothing under way.
-	Idle Stage = iota
-	// Recorded: the driver has not been called yet.
-	Recorded
-	// Creating: CreateVolume is under way.
-	Creating
-	// Inheriting: the intent is that of a former process.
-	Inheriting
-	// Uncertain: the same call must be made again.
-	Uncertain
-	// Ambiguous: the call is over, and there may be a volume.
-	Ambiguous
-	// Made: the PersistentVolume is to be stored.
-	Made
-	// Useless: the volume is to be deleted.
-	Useless
-	// Removing: DeleteVolume is under way for a useless volume.
-	Removing
-	// Deleting: DeleteVolume is under way for a PersistentVolume.
+	// Undecided: nothing is under way.
+	Undecided Deletion = iota
+	// Decided: the call waits for its turn.
+	Decided
+	// Deleting: DeleteVolume is under way.
 	Deleting
 	// Deleted: the PersistentVolume is to be deleted.
 	Deleted
@@ -184,24 +178,30 @@ type Budget struct {
 	Pauses uint8
 }
 
-// String shows what is outside of the processes.
+// String shows what is outside of the processes, and the phase of each leader.
 func (s State) String() string {
 	claim := [...]string{"unbound", "bound", "gone"}[s.Claim]
 	pv, volume := "-", "-"
-	if s.PV.Handle != 0 {
-		pv = fmt.Sprintf("v%d%s%s%s", s.PV.Handle, word(s.PV.Keep, "+keep"), word(s.PV.Finalizer, "+finalizer"), word(s.PV.Released, "+released"))
+	if s.PV.Handle != "" {
+		pv = s.PV.Handle + word(s.PV.Keep, "+keep") + word(s.PV.Finalizer, "+finalizer") + word(s.PV.Released, "+released")
 	}
-	if s.Volume.Handle != 0 {
-		volume = fmt.Sprintf("v%d%s", s.Volume.Handle, word(s.Volume.Kept, "+kept by the user"))
+	if s.Volume.Handle != "" {
+		volume = s.Volume.Handle + word(s.Volume.Unfit, "+unfit") + word(s.Volume.Kept, "+kept by the user")
 	}
-	return fmt.Sprintf("claim %s, intents %s, volume %s, PV %s", claim, s.intents(), volume, pv)
+	phases := ""
+	for who, p := range s.Processes {
+		if p.Leads {
+			phases += fmt.Sprintf(" %c:%s", 'A'+who, p.Attempt.Phase)
+		}
+	}
+	return fmt.Sprintf("claim %s, records %s, volume %s, PV %s,%s", claim, s.records(), volume, pv, phases)
 }
 
-func (s State) intents() string {
+func (s State) records() string {
 	list := ""
-	for _, record := range s.Intents {
-		if record.Request != 0 {
-			list += fmt.Sprintf("r%d%s ", record.Request, word(record.Useless != 0, "+useless"))
+	for _, record := range s.Records {
+		for _, plan := range record.Plans.All() {
+			list += plan.Request.GetParameters()["class"] + word(record.Handle != "", "+remove") + " "
 		}
 	}
 	return cmp.Or(strings.TrimSpace(list), "-")

@@ -1,21 +1,65 @@
 package protocol
 
+import "github.com/csi-provisioner/csi-provisioner/pkg/plan/attempt"
+
 // user adds what a user does.
 func (b *moves) user() {
 	s, world := b.from, b.model.World
 	if s.Claim != Gone {
 		b.may(0, "the user deletes the claim", func(s *State) { s.Claim = Gone })
 	}
-	if s.Class == 1 && world.Mended {
-		b.may(0, "the user changes the class", func(s *State) { s.Class = 2 })
+	if s.Changes < world.Classes {
+		b.may(0, "the user changes the class", func(s *State) { s.Changes++; s.Class = s.Changes })
 	}
-	if s.PV.Handle != 0 && !s.PV.Keep && !s.PV.Released && world.Patched {
-		b.may(0, "the user sets the PV's policy to Retain", func(s *State) { s.PV.Keep = true })
+	if s.Revocations < world.Revoked && !s.Revoked {
+		b.may(0, "the owner of the data source revokes the grant", func(s *State) { s.Revoked = true; s.Revocations++ })
 	}
+	if s.Revoked {
+		b.must(0, "the owner of the data source grants it again", func(s *State) { s.Revoked = false })
+	}
+	if s.PV.Handle != "" && !s.PV.Keep && world.Patched {
+		b.may(0, "the user sets the PV's policy to Retain", func(s *State) {
+			s.PV.Keep = true
+			s.TooLate = s.TooLate || s.isBeingDeleted()
+		})
+	}
+	b.userKeeps()
+}
+
+// isBeingDeleted tells whether it is too late to keep the volume: the driver has been, or
+// may have been, told to delete it.
+func (s State) isBeingDeleted() bool {
+	for _, call := range s.Calls {
+		if call.Handle != "" {
+			return true
+		}
+	}
+	return s.Processes[0].Deletion >= Deleting || s.Processes[1].Deletion >= Deleting || s.Volume.Handle != s.PV.Handle
+}
+
+// userKeeps adds what is done about volumes that are retained.
+func (b *moves) userKeeps() {
+	s := b.from
 	if s.PV.Keep && s.PV.Released && !s.PV.Finalizer {
 		b.may(0, "the user deletes the PV, to keep the volume", func(s *State) {
-			s.Volume.Kept = s.Volume.Handle == s.PV.Handle
+			s.Volume.Kept = s.Volume.Handle == s.PV.Handle && !s.TooLate
+			s.Volume.Dropped = s.Volume.Dropped || s.Volume.Handle == s.PV.Handle
 			s.PV = PV{}
+		})
+	}
+	if !b.model.Mistakes {
+		return
+	}
+	if s.PV.Keep && !s.PV.Finalizer && s.Claim == Unbound {
+		b.may(0, "the user deletes the PV before the claim is bound", func(s *State) {
+			s.Volume.Dropped = s.Volume.Handle == s.PV.Handle
+			s.PV = PV{}
+		})
+	}
+	if s.Volume.Kept && s.PV.Handle == "" {
+		b.may(0, "the user creates the PV again", func(s *State) {
+			s.PV = PV{Handle: s.Volume.Handle, Keep: true, Released: true}
+			s.Volume.Kept, s.Volume.Dropped = false, false
 		})
 	}
 }
@@ -24,27 +68,27 @@ func (b *moves) user() {
 // processes that have ended.
 func (b *moves) cluster() {
 	s := b.from
-	if s.PV.Handle != 0 && s.Claim == Unbound {
+	if s.PV.Handle != "" && s.Claim == Unbound {
 		b.must(0, "Kubernetes binds the claim", func(s *State) { s.Claim = Bound })
 	}
-	if s.PV.Handle != 0 && s.Claim == Gone {
+	if s.PV.Handle != "" && s.Claim == Gone {
 		b.must(0, "Kubernetes releases the PV", func(s *State) { s.PV.Released = true })
 	}
-	if s.LateIntent != 0 {
-		b.must(0, "a late write of an intent is lost", func(s *State) { s.LateIntent = 0 })
+	if !s.LateRecord.IsNone() {
+		b.must(0, "a late write of a record is lost", func(s *State) { s.LateRecord = Record{} })
 		if slot, ok := s.freeSlot(); ok {
-			b.must(0, "a late write of an intent is done", func(s *State) {
-				s.Intents[slot].Request, s.LateIntent = s.LateIntent, 0
+			b.must(0, "a late write of a record is done", func(s *State) {
+				s.Records[slot], s.LateRecord = s.LateRecord, Record{}
 			})
 		}
 	}
-	if s.LatePV != 0 {
-		b.must(0, "a late write of the PV is lost", func(s *State) { s.LatePV = 0 })
+	if s.LatePV != "" {
+		b.must(0, "a late write of the PV is lost", func(s *State) { s.LatePV = "" })
 		b.must(0, "a late write of the PV is done", func(s *State) {
-			if s.PV.Handle == 0 {
+			if s.PV.Handle == "" {
 				b.model.storePV(s, s.LatePV)
 			}
-			s.LatePV = 0
+			s.LatePV = ""
 		})
 	}
 }
@@ -52,14 +96,13 @@ func (b *moves) cluster() {
 // storePV makes a new object, which nobody has deleted yet.
 func (m Model) storePV(s *State, handle Handle) {
 	s.PV = PV{Handle: handle, Keep: m.Retain, Finalizer: !m.Retain}
-	s.Processes[0].Deleted, s.Processes[1].Deleted = 0, 0
+	s.Processes[0].Deleted, s.Processes[1].Deleted = "", ""
 }
 
-// freeSlot returns a place for an intent that neither the journal nor a process
-// uses.
+// freeSlot returns a place for a record that neither the journal nor a process uses.
 func (s State) freeSlot() (int, bool) {
-	for slot, stored := range s.Intents {
-		if stored == (Record{}) && s.Processes[0].Intents[slot] == None && s.Processes[1].Intents[slot] == None {
+	for slot, stored := range s.Records {
+		if stored.IsNone() && s.Processes[0].Known[slot] == None && s.Processes[1].Known[slot] == None {
 			return slot, true
 		}
 	}
@@ -83,24 +126,34 @@ func (b *moves) lease(who Holder) {
 	}
 }
 
-// caches adds that a cache catches up. Those of a standby do not matter when it
-// will refresh them before it reads them.
+// caches adds that a cache catches up. Those of a standby do not matter when it will
+// refresh them before it reads them; otherwise it is enough that they may be behind.
 func (b *moves) caches(who Holder) {
-	if b.model.FreshStart && !b.from.Processes[who-1].Ready {
-		return
+	ready := b.from.Processes[who-1].Ready
+	switch {
+	case !ready && b.model.FreshStart:
+	case !ready:
+		b.must(who, "sees everything as it is", func(s *State) { b.model.seeAll(s, who) })
+	default:
+		b.must(who, "sees the claim as it is", func(s *State) { s.Processes[who-1].Claim = s.Claim })
+		b.must(who, "sees the PV as it is", func(s *State) { b.model.seePV(s, who) })
+		b.must(who, "sees the grant as it is", func(s *State) { s.Processes[who-1].Revoked = s.Revoked })
 	}
-	b.must(who, "sees the claim as it is", func(s *State) { s.Processes[who-1].Claim = s.Claim })
-	b.must(who, "sees the PV as it is", func(s *State) {
-		p := &s.Processes[who-1]
-		p.PV = s.PV
-		switch {
-		case s.PV.Handle == 0:
-		case b.model.Remember:
-			p.Known = true
-		default:
-			p.Known = false // The expectation is met.
-		}
-	})
+}
+
+func (m Model) seeAll(s *State, who Holder) {
+	p := &s.Processes[who-1]
+	p.Claim, p.Revoked = s.Claim, s.Revoked
+	m.seePV(s, who)
+}
+
+// seePV notes the PersistentVolume as it is. A leader has caught up then.
+func (m Model) seePV(s *State, who Holder) {
+	p := &s.Processes[who-1]
+	p.PV, p.Caught = s.PV, p.Ready
+	if m.FreshStart && m.Remember && p.Caught && p.PV.Handle != "" && p.Attempt.Phase == attempt.Idle {
+		m.observe(s, who, attempt.Event{What: attempt.Found})
+	}
 }
 
 // crash adds that a process ends at once; another takes its place.
@@ -110,20 +163,20 @@ func (b *moves) crash(who Holder) {
 		return
 	}
 	b.may(who, "crashes and starts again", func(s *State) { s.Left.Crashes--; s.end(who) })
-	if !b.model.LateWrites || s.Lease != who {
+	if !b.model.LateWrites || s.Lease != who || !p.Ready || p.Busy != attempt.Wait {
 		return
 	}
-	if p.Stage == Made && s.LatePV == 0 {
+	switch step := attempt.Next(p.Attempt, b.model.facts(s, who)); {
+	case step.Do == attempt.Store && s.LatePV == "":
 		b.may(who, "crashes while its write of the PV is under way", func(s *State) {
 			s.Left.Crashes--
-			s.LatePV = p.Handle
+			s.LatePV = p.Attempt.Handle
 			s.end(who)
 		})
-	}
-	if b.model.wants(s, p) && s.LateIntent == 0 {
-		b.may(who, "crashes while its write of an intent is under way", func(s *State) {
+	case step.Do == attempt.Record && s.LateRecord.IsNone():
+		b.may(who, "crashes while its write of a record is under way", func(s *State) {
 			s.Left.Crashes--
-			s.LateIntent = s.Class
+			s.LateRecord = Record{Plans: step.Plans, Handle: step.Handle}
 			s.end(who)
 		})
 	}

@@ -158,11 +158,11 @@ func TestAbandonedAttemptIsRetried(t *testing.T) {
 			func(w *world) {
 				w.driver.answers = []answer{{change: func(r *csipb.CreateVolumeResponse) { r.Volume = nil }}}
 			},
-			"without a volume", nil,
+			"without a volume", []controller.Dependency{DriverBack()},
 		},
 		"it can't be deleted": {
 			func(w *world) { w.driver.deletions = []error{status.Error(codes.Unavailable, "away")} },
-			"deleting the useless volume", nil,
+			"deleting the useless volume", []controller.Dependency{DriverBack()},
 		},
 		// Without its Secret a driver may refuse anything.
 		"the Secret has gone, and the driver wants it": {
@@ -180,7 +180,7 @@ func TestAbandonedAttemptIsRetried(t *testing.T) {
 			c.trouble(w)
 			result := w.fails(c.words)
 			w.waitsFor(result, c.waitFor...)
-			if len(w.c.attempts.of) != 1 {
+			if !w.state().Phase.Open() {
 				t.Fatal("the attempt is forgotten")
 			}
 			w.vault.err = nil

@@ -7,20 +7,21 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/attempt"
 )
 
 // What follows a failed CreateVolume.
 const (
 	repeats     = "the same request again"
-	asksAgain   = "asked for again, with a mended class, and undone without a claim"
+	asksAgain   = "asked for again, with a changed class, too; and removed without a claim"
 	endsInRetry = "no volume; again after a back-off"
 	endsInRest  = "no volume; again after a long time"
 	reschedules = "no volume; another node"
 )
 
-// afterFailure returns what must follow a code; local tells that the request is for
-// the place of a selected node.
-func afterFailure(code codes.Code, local bool) string {
+// afterFailure returns what must follow a code. Open tells that an earlier call may have
+// made the volume, and local that the request is for the place of a selected node.
+func afterFailure(code codes.Code, open, local bool) string {
 	switch code {
 	case codes.Canceled, codes.DeadlineExceeded, codes.Unavailable, codes.Aborted:
 		return repeats
@@ -29,43 +30,56 @@ func afterFailure(code codes.Code, local bool) string {
 	case codes.InvalidArgument:
 		return endsInRest
 	case codes.ResourceExhausted:
-		if local {
+		switch {
+		case local && open:
+			return repeats
+		case local:
 			return reschedules
+		case open:
+			return asksAgain
+		}
+	case codes.Unauthenticated, codes.PermissionDenied, codes.NotFound, codes.FailedPrecondition:
+		if open {
+			return asksAgain
 		}
 	}
 	return endsInRetry
 }
 
-// TestEveryCodeInEverySituation: what follows does not depend on the topology but
-// for ResourceExhausted, where another node may have what is needed.
+// TestEveryCodeInEverySituation: what follows depends on what was known before, and on
+// the topology for ResourceExhausted only, where another node may have what is needed.
 func TestEveryCodeInEverySituation(t *testing.T) {
 	for _, topology := range []bool{false, true} {
 		for _, node := range []string{"", "n1"} {
-			for code := codes.Canceled; code <= codes.Unauthenticated; code++ {
-				name := fmt.Sprintf("%s, topology %t, node %q", code, topology, node)
-				t.Run(name, func(t *testing.T) {
-					w := newWorld(t)
-					w.c.config.Driver.Capabilities.Topology = topology
-					if node != "" {
-						w.setClaim(selectNode(node))
-					}
-					w.driver.answers = []answer{failsWith(code)}
-					result, err := w.reconcile()
-					if got, want := followed(w, result, err), afterFailure(code, topology && node != ""); got != want {
-						t.Errorf("followed %q, want %q (%+v, %v)", got, want, result, err)
-					}
-				})
+			for _, before := range []codes.Code{codes.OK, codes.DeadlineExceeded, codes.Internal} {
+				for code := codes.Canceled; code <= codes.Unauthenticated; code++ {
+					t.Run(fmt.Sprintf("%s after %s, topology %t, node %q", code, before, topology, node), func(t *testing.T) {
+						w := newWorld(t)
+						w.c.config.Driver.Capabilities.Topology = topology
+						if node != "" {
+							w.setClaim(selectNode(node))
+						}
+						if before != codes.OK {
+							w.driver.answers = []answer{failsWith(before)}
+							w.fails()
+						}
+						w.driver.answers = []answer{failsWith(code)}
+						result, err := w.reconcile()
+						if got, want := followed(w, result, err), afterFailure(code, before != codes.OK, topology && node != ""); got != want {
+							t.Errorf("followed %q, want %q (%+v, %v)", got, want, result, err)
+						}
+					})
+				}
 			}
 		}
 	}
 }
 
 func followed(w *world, result controller.Result, err error) string {
-	current := w.c.attempts.get(claimUID)
-	switch {
-	case current != nil && !current.ambiguous:
+	switch phase := w.state().Phase; {
+	case phase == attempt.Uncertain, phase == attempt.Full:
 		return repeats
-	case current != nil:
+	case phase.Open():
 		return asksAgain
 	case len(w.rescheduled) > 0:
 		return reschedules

@@ -2,12 +2,9 @@ package provision
 
 import (
 	"context"
-	"sync"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
@@ -35,98 +32,77 @@ func (c Contest) delay(failures int) time.Duration {
 	return min(delay, c.MaxDelay) - time.Duration(c.Random()*float64(c.BaseDelay))
 }
 
-// turns are when it is this node's turn to take a claim.
-type turns struct {
-	contest Contest
-
-	mu sync.Mutex
-	of map[types.UID]*turn
-}
-
+// turn is when it is this node's turn to take a claim.
 type turn struct {
 	failures int
 	// due is zero for a turn that has no time yet.
 	due time.Time
 }
 
-func newTurns(contest Contest) *turns { return &turns{contest: contest, of: map[types.UID]*turn{}} }
-
-// left returns the time until it is this node's turn; not positive when it is.
-func (t *turns) left(uid types.UID, now time.Time) time.Duration {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	next := t.of[uid]
-	if next == nil {
-		next = &turn{}
-		t.of[uid] = next
+// untilTurn returns the time until it is this node's turn; not positive when it is.
+func (w *walk) untilTurn() time.Duration {
+	now := w.deps.Clock.Now()
+	if w.turn == nil {
+		w.turn = &turn{}
 	}
-	if next.due.IsZero() {
-		next.due = now.Add(t.contest.delay(next.failures))
+	if w.turn.due.IsZero() {
+		w.turn.due = now.Add(w.config.Contest.delay(w.turn.failures))
 	}
-	return next.due.Sub(now)
-}
-
-// pass leaves the claim to others for a longer time, which begins when it is next
-// asked for.
-func (t *turns) pass(uid types.UID) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	failures := 1
-	if last := t.of[uid]; last != nil {
-		failures += last.failures
-	}
-	t.of[uid] = &turn{failures: failures}
-}
-
-// forget ends the contest for a claim.
-func (t *turns) forget(uid types.UID) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	delete(t.of, uid)
+	return w.turn.due.Sub(now)
 }
 
 // compete waits for this node's turn to take a claim, without a worker, and takes
 // it. When another node takes it, the claim changes, and is decided on again. Losing
 // is no failure, and nothing that a user need know of.
-func (c *Controller) compete(ctx context.Context, claim *corev1.PersistentVolumeClaim, room provision.Room) (controller.Result, error) {
-	if left := c.turns.left(claim.UID, c.deps.Clock.Now()); left > 0 {
-		return c.standBy(claim, left), nil
+func (w *walk) compete(ctx context.Context, room provision.Room) (controller.Result, error) {
+	if left := w.untilTurn(); left > 0 {
+		return w.standBy(left), nil
 	}
 	logger := klog.FromContext(ctx)
-	if !c.hasRoom(ctx, room) {
+	if !w.hasRoom(ctx, room) {
 		logger.V(2).Info("Leaving the claim to other nodes: the driver has no room for it here", "bytes", room.Bytes)
-		return c.pass(claim), nil
+		return w.passTurn(), nil
 	}
 	// The driver may have taken its time.
-	current, err := KeyOf(claim).Find(c.deps.Claims)
+	current, err := w.key.Find(w.deps.Claims)
 	if err != nil || current == nil || provision.SelectedNode(current) != "" {
 		return controller.Result{}, err
 	}
-	err = c.deps.ClaimStore.Select(ctx, current, c.config.Node.Name)
+	err = w.deps.ClaimStore.Select(ctx, current, w.config.Node.Name)
 	switch {
 	case err == nil:
-		logger.V(2).Info("Selected this node for the claim", "node", c.config.Node.Name)
-		c.turns.forget(claim.UID)
+		logger.V(2).Info("Selected this node for the claim", "node", w.config.Node.Name)
+		w.turn = nil
 		return controller.Result{}, nil
 	case apierrors.IsNotFound(err):
 		return controller.Result{}, nil
 	case apierrors.IsConflict(err):
 		logger.V(2).Info("The claim has changed meanwhile: another node may have taken it")
-		return c.pass(claim), nil
+		return w.passTurn(), nil
 	}
-	return c.pass(claim), controller.Terminal(err)
+	return w.passTurn(), controller.Terminal(err)
 }
 
-// pass leaves the claim to others for a longer time.
-func (c *Controller) pass(claim *corev1.PersistentVolumeClaim) controller.Result {
-	c.turns.pass(claim.UID)
-	return c.standBy(claim, max(c.turns.left(claim.UID, c.deps.Clock.Now()), 1))
+// pass leaves the claim to others for a longer time, which begins when this node's turn
+// is next asked for.
+func (w *walk) pass() {
+	failures := 1
+	if w.turn != nil {
+		failures += w.turn.failures
+	}
+	w.turn = &turn{failures: failures}
 }
 
-func (c *Controller) standBy(claim *corev1.PersistentVolumeClaim, wait time.Duration) controller.Result {
+// passTurn does so, and waits for the next turn.
+func (w *walk) passTurn() controller.Result {
+	w.pass()
+	return w.standBy(max(w.untilTurn(), 1))
+}
+
+func (w *walk) standBy(wait time.Duration) controller.Result {
 	return controller.Result{
 		RequeueAfter: wait,
-		WaitFor:      []controller.Dependency{ClassChanged(provision.ClassName(claim))},
+		WaitFor:      []controller.Dependency{ClassChanged(provision.ClassName(w.now))},
 	}
 }
 

@@ -55,7 +55,7 @@ func newNode(t *testing.T) *onNode {
 	w.c.deps.Capacity = w.capacity
 	w.c.config.Node = &plan.Node{Name: "n1", Competes: true}
 	w.c.config.Driver.Capabilities.GetCapacity = true
-	w.c.turns = newTurns(Contest{BaseDelay: base, MaxDelay: longest, Random: func() float64 { return 0.5 }})
+	w.c.config.Contest = Contest{BaseDelay: base, MaxDelay: longest, Random: func() float64 { return 0.5 }}
 	w.setClass(immediate)
 	return w
 }
@@ -104,8 +104,10 @@ func (w *onNode) took(want ...string) {
 // nothingKept fails when a contest is remembered.
 func (w *onNode) nothingKept() {
 	w.t.Helper()
-	if n := len(w.c.turns.of); n > 0 {
-		w.t.Errorf("%d contests are remembered", n)
+	for uid, r := range w.c.claims.records {
+		if r.turn != nil {
+			w.t.Errorf("the contest for %s is remembered", uid)
+		}
 	}
 }
 

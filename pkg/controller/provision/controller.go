@@ -17,6 +17,7 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/journal"
 	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 	"github.com/csi-provisioner/csi-provisioner/pkg/metrics"
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/attempt"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/provision"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/source"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/topology"
@@ -96,6 +97,7 @@ type Journal interface {
 	Begin(ctx context.Context, intent *journal.Intent) error
 	Undoing(uid types.UID)
 	End(uid types.UID)
+	Settle(ctx context.Context, uid types.UID) error
 }
 
 // EventSender sends events; see [kube.Events].
@@ -119,18 +121,17 @@ type Config struct {
 
 // Controller makes volumes. It implements controller.Reconciler[Key].
 type Controller struct {
-	deps     Deps
-	config   Config
-	attempts *attempts
-	uses     *uses
-	turns    *turns
-	// started is when this process took over.
-	started time.Time
+	deps   Deps
+	config Config
+	claims *claims
+	uses   *uses
+	// since is when this process took over.
+	since time.Time
 }
 
 // New returns a controller; it starts nothing.
 func New(deps Deps, config Config) *Controller {
-	return &Controller{deps: deps, config: config, attempts: newAttempts(), uses: newUses(), turns: newTurns(config.Contest), started: deps.Clock.Now()}
+	return &Controller{deps: deps, config: config, claims: newClaims(), uses: newUses(), since: deps.Clock.Now()}
 }
 
 // Reconcile brings the claim one step nearer to its volume, or undoes what was
@@ -146,87 +147,46 @@ func (c *Controller) Reconcile(ctx context.Context, key Key) (controller.Result,
 	if err != nil {
 		return controller.Result{}, err
 	}
-	result, err := c.advance(ctx, key.UID, claim)
-	if (claim == nil || claim.Spec.VolumeName != "") && c.attempts.get(key.UID) == nil {
-		c.attempts.forget(key.UID)
-		c.release(key.UID)
-	}
-	if claim == nil || claim.Spec.VolumeName != "" || c.config.Node.OtherNode(claim) {
-		c.turns.forget(key.UID)
-	}
+	w := &walk{Controller: c, record: c.claims.enter(key, c.initial(claim)), key: key}
+	// What was not told is out of date.
+	w.observe(attempt.Event{What: attempt.Reported})
+	result, err := w.run(ctx)
+	w.leave()
 	return result, err
 }
 
-// advance does so for the claim as it is in the cache; nil when it is gone.
-func (c *Controller) advance(ctx context.Context, uid types.UID, claim *corev1.PersistentVolumeClaim) (controller.Result, error) {
-	current := c.attempts.get(uid)
-	if current != nil && current.unchecked {
-		if stored, err := c.recall(ctx, current); stored || err != nil {
-			return controller.Result{}, err
-		}
+// leave keeps no more of the claim than is needed.
+func (w *walk) leave() {
+	over := w.now == nil || w.now.Spec.VolumeName != ""
+	if over || w.config.Node.OtherNode(w.now) {
+		w.turn = nil
 	}
-	switch {
-	case current != nil && (abandoned(claim, current) || c.config.Node.OtherNode(claim)):
-		return c.abandon(ctx, current)
-	case claim == nil:
-		return controller.Result{}, nil
-	case current != nil && !current.ambiguous:
-		current.claim = claim
-		return c.pursue(ctx, current)
+	if !w.state.Phase.Open() && (over || w.isBlank()) {
+		w.Controller.claims.leave(w.key.UID)
+		w.release(w.key.UID)
 	}
-	return c.decide(ctx, claim, current)
 }
 
-// abandoned tells whether the attempt's claim no longer wants its volume.
-func abandoned(claim *corev1.PersistentVolumeClaim, current *attempt) bool {
-	return claim == nil || claim.DeletionTimestamp != nil ||
-		claim.Spec.VolumeName != "" && claim.Spec.VolumeName != current.plan.Volume.Name
+// lag is by how much the caches of a process that takes over, and its clock, may
+// be behind.
+const lag = 5 * time.Second
+
+// initial returns the state of an attempt that has not begun. The process that worked
+// before may have stored a PersistentVolume that the caches do not show yet; for a claim
+// that is new, it can't have done that.
+func (c *Controller) initial(claim *corev1.PersistentVolumeClaim) attempt.State {
+	if claim != nil && claim.CreationTimestamp.Time.Before(c.since.Add(lag)) {
+		return attempt.State{Phase: attempt.Doubtful}
+	}
+	return attempt.State{}
 }
 
-// decide asks the planner and does what it says. An ambiguous attempt goes on,
-// with the new plan if there is one.
-func (c *Controller) decide(ctx context.Context, claim *corev1.PersistentVolumeClaim, current *attempt) (controller.Result, error) {
-	input, err := c.gather(ctx, claim)
-	if err != nil {
-		return controller.Result{}, err
+// Resume takes over what another process has begun; the claims of the intents are to be
+// looked at then, whether they exist or not. A claim may have an attempt of this process:
+// then the requests of the intent may have made the volume, too.
+func (c *Controller) Resume(intents []*journal.Intent) {
+	for _, intent := range intents {
+		c.claims.find(intent)
+		c.inUse(intent.Claim.UID, intent.Plans)
 	}
-	decision := provision.Decide(input)
-	switch {
-	case decision.Verdict == provision.Act && current == nil && c.doubts(claim):
-		return c.makeSure(ctx, claim, decision.Plan)
-	case decision.Verdict == provision.Act:
-		return c.pursue(ctx, replacement(claim, decision.Plan, current))
-	case current != nil:
-		return c.pursue(ctx, current)
-	}
-	switch decision.Verdict {
-	case provision.Skip, provision.Act:
-	case provision.Await:
-		return controller.Result{WaitFor: c.dependencies(claim)}, nil
-	case provision.Compete:
-		return c.compete(ctx, claim, decision.Room)
-	case provision.Leave:
-		c.announce(claim, decision.Message)
-	case provision.Reject:
-		return c.failed(claim, decision.Err)
-	case provision.Reschedule:
-		return c.reschedule(ctx, claim, decision.Err)
-	}
-	return controller.Result{}, nil
-}
-
-// replacement returns the attempt with a new plan. What it replaces, if
-// anything, is remembered: if there is a volume, it may have been made by that.
-func replacement(claim *corev1.PersistentVolumeClaim, plan *provision.Plan, current *attempt) *attempt {
-	next := &attempt{claim: claim, plan: plan}
-	if current == nil {
-		return next
-	}
-	next.ambiguous, next.inherited, next.partial = true, current.inherited, current.partial
-	for _, replaced := range append([]*provision.Plan{current.plan}, current.previous...) {
-		if !csi.SameRequest(replaced.Request, plan.Request) {
-			next.previous = append(next.previous, replaced)
-		}
-	}
-	return next
 }

@@ -1,7 +1,6 @@
 package provision
 
 import (
-	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -49,6 +48,11 @@ func nodeDependencies(claim *corev1.PersistentVolumeClaim) []controller.Dependen
 	return nil
 }
 
+// VolumeGone is woken when the PersistentVolume of that name goes.
+func VolumeGone(name string) controller.Dependency {
+	return controller.Dependency{Kind: "PersistentVolume", Name: name}
+}
+
 // DriverBack is woken when the driver has come back.
 func DriverBack() controller.Dependency { return controller.Dependency{Kind: "Driver"} }
 
@@ -72,33 +76,8 @@ func Wants(driver provision.Driver, old, now *corev1.PersistentVolumeClaim) bool
 		old.UID != now.UID
 }
 
-// failed reports an error on the claim; it is retried after a back-off, or when
-// what it may depend on changes.
-func (c *Controller) failed(claim *corev1.PersistentVolumeClaim, err error) (controller.Result, error) {
-	c.report(claim, err)
-	return controller.Result{WaitFor: c.dependencies(claim)}, err
-}
-
-// infeasible reports that the driver calls the request invalid. Trying again
-// soon is of no use; a change of the claim, or of what it names, may be.
-func (c *Controller) infeasible(claim *corev1.PersistentVolumeClaim, err error) (controller.Result, error) {
-	c.report(claim, fmt.Errorf("%w: the driver calls the request invalid, so it is tried again in %s only, or when the claim or one of its classes changes", err, c.config.InfeasibleRetry))
-	return controller.Result{RequeueAfter: c.config.InfeasibleRetry, WaitFor: c.dependencies(claim)}, controller.Terminal(err)
-}
-
 func (c *Controller) dependencies(claim *corev1.PersistentVolumeClaim) []controller.Dependency {
-	return slices.Concat(sourceDependencies(claim), []controller.Dependency{ClassChanged(provision.ClassName(claim)), TopologyChanged(), DriverBack()},
-		nodeDependencies(claim), attributesDependencies(claim))
-}
-
-func (c *Controller) report(claim *corev1.PersistentVolumeClaim, err error) {
-	c.deps.Metrics.ProvisionFailed(provision.ClassName(claim), provision.SourceKind(claim))
-	c.deps.Events.Warning(claim, names.ReasonProvisioningFailed, err.Error())
-}
-
-// announce tells once, on the claim, what goes on.
-func (c *Controller) announce(claim *corev1.PersistentVolumeClaim, message string) {
-	if c.attempts.announce(claim.UID) {
-		c.deps.Events.Normal(claim, names.ReasonProvisioning, message)
-	}
+	return slices.Concat(sourceDependencies(claim), []controller.Dependency{
+		ClassChanged(provision.ClassName(claim)), TopologyChanged(), DriverBack(), VolumeGone(provision.VolumeName(c.config.Options, claim)),
+	}, nodeDependencies(claim), attributesDependencies(claim))
 }

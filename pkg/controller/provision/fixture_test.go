@@ -37,6 +37,7 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 	"github.com/csi-provisioner/csi-provisioner/pkg/metrics"
 	"github.com/csi-provisioner/csi-provisioner/pkg/names"
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/attempt"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/capability"
 	plan "github.com/csi-provisioner/csi-provisioner/pkg/plan/provision"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/source"
@@ -249,21 +250,31 @@ func (w *world) sameRequests() {
 	}
 }
 
-// settled fails when the controller remembers anything of the claim, or an
-// event holds the secret.
+// state is that of the claim's attempt.
+func (w *world) state() attempt.State {
+	if r := w.c.claims.records[claimUID]; r != nil {
+		return r.state
+	}
+	return attempt.State{}
+}
+
+// settled fails when the controller remembers anything of the claim but whether its
+// volume is stored, or an event holds the secret.
 func (w *world) settled() {
 	w.t.Helper()
 	w.idle()
-	if n := len(w.c.attempts.announced); n > 0 {
-		w.t.Errorf("%d claims are remembered as announced", n)
+	for _, r := range w.c.claims.records {
+		if r.announced || r.volume != nil || r.state.Phase != attempt.Settled && r.state != (attempt.State{}) {
+			w.t.Errorf("of the claim is remembered: %+v", *r)
+		}
 	}
 }
 
 // idle fails when there is an attempt.
 func (w *world) idle() {
 	w.t.Helper()
-	if n := len(w.c.attempts.of); n > 0 {
-		w.t.Errorf("%d attempts are remembered", n)
+	if phase := w.state().Phase; phase.Open() || len(w.c.claims.found) > 0 {
+		w.t.Errorf("an attempt is remembered, in phase %s", phase)
 	}
 	if n := len(w.c.uses.of) + len(w.c.uses.by) + len(w.c.uses.confirmed); n > 0 {
 		w.t.Errorf("%d sources are in use", n)
@@ -290,7 +301,7 @@ func (w *world) waitsFor(result controller.Result, want ...controller.Dependency
 }
 
 func dependencies() []controller.Dependency {
-	return []controller.Dependency{ClassChanged("fast"), TopologyChanged(), DriverBack()}
+	return []controller.Dependency{ClassChanged("fast"), TopologyChanged(), DriverBack(), VolumeGone(volumeName)}
 }
 
 // driver makes volumes as the CSI specification demands; answers tell how the
@@ -304,6 +315,8 @@ type driver struct {
 	secrets   []map[string]string
 	// migrated tells which calls counted as for in-tree volumes.
 	migrated []bool
+	// atSlot is called when a call of CreateVolume has waited for its turn.
+	atSlot func()
 }
 
 // answer is how a call of CreateVolume ends.
@@ -323,7 +336,13 @@ func makesAndFailsWith(code codes.Code) answer {
 	return answer{err: status.Error(code, "no"), made: true}
 }
 
-func (d *driver) CreateVolume(ctx context.Context, request *csipb.CreateVolumeRequest, _ ...csi.Option) (*csipb.CreateVolumeResponse, error) {
+func (d *driver) CreateVolume(ctx context.Context, request *csipb.CreateVolumeRequest, options ...csi.Option) (*csipb.CreateVolumeResponse, error) {
+	if d.atSlot != nil {
+		d.atSlot()
+	}
+	if err := csi.Recheck(options); err != nil {
+		return nil, err
+	}
 	d.migrated = append(d.migrated, csi.IsForMigrated(ctx))
 	d.calls = append(d.calls, "create "+request.GetParameters()["tier"])
 	// The request shares what it holds with the plan, so it is copied to be
@@ -473,6 +492,9 @@ type fakeJournal struct {
 	undoing []types.UID
 	errs    []error
 	records int
+	// settled are the claims whose record was to be gone; settleErrs tell how that ended.
+	settled    []types.UID
+	settleErrs []error
 }
 
 func (j *fakeJournal) Begin(_ context.Context, intent *journal.Intent) error {
@@ -494,6 +516,16 @@ func (j *fakeJournal) Begin(_ context.Context, intent *journal.Intent) error {
 func (j *fakeJournal) Undoing(uid types.UID) { j.undoing = append(j.undoing, uid) }
 
 func (j *fakeJournal) End(uid types.UID) { delete(j.open, uid) }
+
+func (j *fakeJournal) Settle(_ context.Context, uid types.UID) error {
+	j.settled = append(j.settled, uid)
+	if len(j.settleErrs) == 0 {
+		return nil
+	}
+	err := j.settleErrs[0]
+	j.settleErrs = j.settleErrs[1:]
+	return err
+}
 
 // Reschedule implements ClaimStore.
 func (w *world) Reschedule(_ context.Context, claim *corev1.PersistentVolumeClaim) error {

@@ -21,7 +21,7 @@ import (
 
 func TestVolumeIsMadeAndStored(t *testing.T) {
 	w := newWorld(t)
-	w.waitsFor(w.works())
+	w.waitsFor(w.works(), VolumeGone(volumeName))
 	w.calls("create gold")
 	w.atDriver(1)
 	w.said(creating, succeeded)
@@ -288,14 +288,14 @@ func TestProvisioningIsMeasured(t *testing.T) {
 	w := newWorld(t)
 	w.store.errs = []error{errors.New("away")}
 	w.fails()
-	if current := w.c.attempts.get(claimUID); !current.started.Equal(w.clock.Now()) {
+	if current := w.c.claims.records[claimUID]; !current.started.Equal(w.clock.Now()) {
 		t.Errorf("the attempt has begun at %s, want %s", current.started, w.clock.Now())
 	}
 	before := w.clock.Now()
 	w.clock.SetTime(before.Add(time.Minute))
 	w.store.errs = []error{errors.New("away")}
 	w.fails()
-	if current := w.c.attempts.get(claimUID); !current.started.Equal(before) {
+	if current := w.c.claims.records[claimUID]; !current.started.Equal(before) {
 		t.Errorf("another try has moved the beginning to %s", current.started)
 	}
 }

@@ -26,7 +26,9 @@ type sources struct {
 	content  *source.Content
 	claim    *corev1.PersistentVolumeClaim
 	grants   []*source.Grant
-	err      error
+	// grantsErr is why they can't be read.
+	grantsErr error
+	err       error
 	// protectErrs tell how the next protections end.
 	protectErrs []error
 	protected   []string
@@ -68,7 +70,9 @@ func (s *sources) Claim(context.Context, string, string) (*corev1.PersistentVolu
 	return s.claim, s.err
 }
 
-func (s *sources) Grants(string) ([]*source.Grant, error) { return s.grants, s.err }
+func (s *sources) Grants(string) ([]*source.Grant, error) {
+	return s.grants, errors.Join(s.err, s.grantsErr)
+}
 
 func (s *sources) Protect(_ context.Context, object source.Object) error {
 	if len(s.protectErrs) > 0 {

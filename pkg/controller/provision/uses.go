@@ -77,21 +77,19 @@ func (u *uses) isUsed(key source.Key) bool {
 	return len(u.by[key]) > 0
 }
 
-// protect keeps the attempt's source from being deleted until the attempt has
-// ended. What was begun goes on without that, where it is too late: the driver
-// says whether it still has the data.
-func (c *Controller) protect(ctx context.Context, current *attempt) error {
-	from := current.plan.Source
+// protect keeps the source of a claim's volume from being deleted until the attempt has
+// ended. What was begun goes on without that, where it is too late: the driver says
+// whether it still has the data.
+func (c *Controller) protect(ctx context.Context, claim types.UID, from *source.Object, begun bool) error {
 	if from == nil {
 		return nil
 	}
-	begun := c.attempts.get(current.claim.UID) != nil
 	unlock, err := c.deps.SourceLocks.Lock(ctx, from.String())
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if c.uses.hold(current.claim.UID, *from) {
+	if c.uses.hold(claim, *from) {
 		return nil
 	}
 	err = c.deps.Sources.Protect(ctx, *from)

@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -32,7 +33,7 @@ func WantsSource(in Input) (source.Ref, bool) {
 		return source.Ref{}, false
 	}
 	ref, ok := source.Of(in.Claim)
-	return ref, ok && inReach(in, ref) == nil
+	return ref, ok && inReach(in.Options, ref) == nil
 }
 
 // SourceKind returns the kind of the claim's data source; empty without one.
@@ -48,16 +49,8 @@ func decideSource(in Input) (decision Decision, decided bool) {
 	if !ok {
 		return Decision{}, false
 	}
-	if err := inReach(in, ref); err != nil {
+	if err := mayUse(in, ref); err != nil {
 		return reject(err), true
-	}
-	if ref.Namespace != in.Claim.Namespace {
-		if in.Source.Err != nil {
-			return reject(in.Source.Err), true
-		}
-		if !source.Granted(in.Source.Grants, in.Claim.Namespace, ref) {
-			return reject(notGranted(in, ref)), true
-		}
 	}
 	switch {
 	case ref.Name == "":
@@ -70,17 +63,40 @@ func decideSource(in Input) (decision Decision, decided bool) {
 	return Decision{}, false
 }
 
+func mayUse(in Input, ref source.Ref) error {
+	if ref.Namespace != in.Claim.Namespace && in.Source.Err != nil {
+		return cmp.Or(inReach(in.Options, ref), in.Source.Err)
+	}
+	return MayUse(in.Options, in.Claim, in.Source.Grants)
+}
+
+// MayUse returns an error that says why a claim may not use the data source that it
+// names, by the grants of the source's namespace (KEP-3294); nil if it may.
+func MayUse(o Options, claim *corev1.PersistentVolumeClaim, grants []*source.Grant) error {
+	ref, ok := source.Of(claim)
+	if !ok {
+		return nil
+	}
+	if err := inReach(o, ref); err != nil {
+		return err
+	}
+	if ref.Namespace != claim.Namespace && !source.Granted(grants, claim.Namespace, ref) {
+		return notGranted(claim, ref)
+	}
+	return nil
+}
+
 // inReach finds out whether a claim may name a source of that namespace at all.
-func inReach(in Input, ref source.Ref) error {
-	if ref.Elsewhere && !in.Options.CrossNamespaceSources {
+func inReach(o Options, ref source.Ref) error {
+	if ref.Elsewhere && !o.CrossNamespaceSources {
 		return fmt.Errorf("the claim's spec.dataSourceRef names the namespace %.253q: that needs --feature-gates=CrossNamespaceVolumeDataSource=true here", ref.Namespace)
 	}
 	return nil
 }
 
-func notGranted(in Input, ref source.Ref) error {
+func notGranted(claim *corev1.PersistentVolumeClaim, ref source.Ref) error {
 	return fmt.Errorf("the claim may not use %s: no ReferenceGrant of namespace %.253q has in its spec from: {group: \"\", kind: PersistentVolumeClaim, namespace: %s} and to: {group: %.253q, kind: %.253s}: create one there",
-		ref, ref.Namespace, in.Claim.Namespace, ref.Group, ref.Kind)
+		ref, ref.Namespace, claim.Namespace, ref.Group, ref.Kind)
 }
 
 // sourceSupported finds out whether the driver can make volumes of that source.

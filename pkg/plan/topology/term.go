@@ -82,3 +82,15 @@ func (t Term) CSI() *csipb.Topology {
 	}
 	return &csipb.Topology{Segments: segments}
 }
+
+// Overlap tells whether two lists have a term in common.
+func Overlap(a, b []*csipb.Topology) bool {
+	known := make(map[string]struct{}, len(a))
+	for _, term := range a {
+		known[NewTerm(term.GetSegments()).String()] = struct{}{}
+	}
+	return slices.ContainsFunc(b, func(term *csipb.Topology) bool {
+		_, ok := known[NewTerm(term.GetSegments()).String()]
+		return ok
+	})
+}
