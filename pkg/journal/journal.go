@@ -125,7 +125,7 @@ func (j *Journal) begin(intent *Intent) *write {
 	defer j.mu.Unlock()
 	uid := intent.Claim.UID
 	old := j.records[uid]
-	if old != nil && old.state != Ended && len(old.segments) > 0 && old.intent.Covers(intent) {
+	if old != nil && old.state != Ended && old.recorded && old.intent.Covers(intent) {
 		return nil
 	}
 	if j.off {
@@ -145,9 +145,12 @@ func (j *Journal) begin(intent *Intent) *write {
 
 // remember notes an intent that is not recorded, or not yet.
 func (j *Journal) remember(intent *Intent, old *record) *record {
-	next := &record{intent: intent, state: Creating, segments: map[string]struct{}{}, since: j.options.Clock.Now()}
+	next := &record{
+		intent: intent, state: Creating, since: j.options.Clock.Now(),
+		segments: map[string]struct{}{}, heads: map[string]head{},
+	}
 	if old != nil {
-		next.segments, next.settled = old.segments, old.settled
+		next.segments, next.heads, next.settled = old.segments, old.heads, old.settled
 		if old.state != Ended {
 			next.since = old.since
 		}
@@ -184,9 +187,15 @@ func (j *Journal) release(uid types.UID, r *record) {
 		return
 	}
 	for name := range r.segments {
-		j.stored[name].end(uid, j.options.Clock.Now())
+		j.supersede(uid, r, name)
 	}
 	signal(j.dropNow)
+}
+
+// supersede has the key of a segment dropped.
+func (j *Journal) supersede(uid types.UID, r *record, segment string) {
+	delete(r.heads, segment)
+	j.stored[segment].end(uid, j.options.Clock.Now())
 }
 
 // Settle returns nil when no record of the claim's intent is left, so that no
