@@ -39,6 +39,9 @@ type entry struct {
 	Partial   bool        `json:"partial,omitempty"`
 	Forgotten bool        `json:"forgotten,omitempty"`
 	Plans     []planEntry `json:"plans"`
+	// Replaces are the segments whose records of the claim this one takes the place of.
+	// Programs that do not know it go by the generation.
+	Replaces []string `json:"replaces,omitempty"`
 }
 
 type claim struct {

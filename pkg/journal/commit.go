@@ -7,7 +7,6 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 )
@@ -33,6 +32,7 @@ func (j *Journal) Run(ctx context.Context) {
 func (j *Journal) close(why error) {
 	j.mu.Lock()
 	j.closed = why
+	j.answerAll(why)
 	j.mu.Unlock()
 	j.fail(j.take(), why)
 }
@@ -73,6 +73,9 @@ func (j *Journal) take() []*write {
 	defer j.mu.Unlock()
 	taken := j.waiting
 	j.waiting = nil
+	for _, w := range taken {
+		w.replaces = j.records[w.intent.Claim.UID].replaces(w.intent)
+	}
 	return taken
 }
 
@@ -176,7 +179,10 @@ func (j *Journal) missing(ctx context.Context) error {
 // setOff goes on without the store for the reason given, and with it for nil.
 func (j *Journal) setOff(ctx context.Context, missing error) {
 	j.mu.Lock()
-	if j.off = missing != nil; !j.off {
+	if j.off = missing != nil; j.off {
+		// Nothing is dropped from now on, so that nobody would answer them.
+		j.answerAll(nil)
+	} else {
 		j.missedSince = time.Time{}
 	}
 	j.mu.Unlock()
@@ -211,11 +217,11 @@ func (j *Journal) noteStored(name string, s *segment) {
 	for _, w := range s.writes {
 		uid := w.intent.Claim.UID
 		old := j.records[uid]
-		if old != nil {
-			j.supersede(uid, old)
+		for _, replaced := range old.replaces(w.intent) {
+			j.supersede(uid, old, replaced)
 		}
 		next := j.remember(w.intent, old)
-		next.segments[name] = struct{}{}
+		next.recorded, next.segments[name], next.heads[name] = true, struct{}{}, head{intent: w.intent}
 		stored.keys[uid] = struct{}{}
 		if w.abandoned {
 			// Nobody has seen that it is durable, so nothing was begun with it;
@@ -227,15 +233,10 @@ func (j *Journal) noteStored(name string, s *segment) {
 		}
 		if next.state == Ended {
 			j.release(uid, next)
+		} else {
+			next.answer(ErrOpen)
 		}
 		w.done <- nil
-	}
-}
-
-// supersede has the earlier records of an intent dropped.
-func (j *Journal) supersede(uid types.UID, old *record) {
-	for name := range old.segments {
-		j.stored[name].end(uid, j.options.Clock.Now())
 	}
 	signal(j.dropNow)
 }

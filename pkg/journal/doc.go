@@ -15,4 +15,7 @@
 //
 // What ends lazily is read again after a crash. Readers must be prepared for an
 // intent whose volume has long been stored.
+//
+// Of one claim there may be several records. Each names those that it replaces; all others
+// count, and are merged: see headsOf and adoptClaim in recover.go, and docs/adr/0004-journal.md.
 package journal

@@ -179,6 +179,10 @@ func (j *Journal) forget(uid types.UID, segment string) {
 		return
 	}
 	delete(r.segments, segment)
+	if _, ok := r.heads[segment]; ok {
+		delete(r.heads, segment)
+		r.recorded = false
+	}
 	if r.state == Ended && len(r.segments) == 0 {
 		r.answer(nil)
 		delete(j.records, uid)

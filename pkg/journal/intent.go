@@ -1,10 +1,8 @@
 package journal
 
 import (
+	"cmp"
 	"slices"
-	"time"
-
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/provision"
@@ -16,10 +14,12 @@ import (
 type Intent struct {
 	Claim kube.ClaimKey
 	// Plans are what the driver was or will be asked for, the current one first.
-	// The others were replaced while it was open whether they had made a volume.
+	// The others were replaced while it was open whether they had made a volume; in an
+	// intent that was read, they may also be those of other processes.
 	Plans []*provision.Plan
 	// Useless is the handle of a volume that was made, and is to be deleted; mostly
-	// empty.
+	// empty. In an intent that was read, it may be that of another process than the first
+	// plan.
 	Useless string
 	// Partial tells, for an intent that was read, that it had not fitted into a
 	// segment with all its topology: the requests are not those that the driver
@@ -33,6 +33,46 @@ type Intent struct {
 // Exact tells whether the plans are all the requests that the driver may have got for
 // the claim, as it got them.
 func (i *Intent) Exact() bool { return !i.Partial && !i.Forgotten }
+
+// holds tells whether the intent has all the requests of the other one, and the same
+// reservations about them.
+func (i *Intent) holds(other *Intent) bool {
+	if other.Partial && !i.Partial || other.Forgotten && !i.Forgotten {
+		return false
+	}
+	for _, plan := range other.Plans {
+		if !slices.ContainsFunc(i.Plans, plan.Repeats) {
+			return false
+		}
+	}
+	return true
+}
+
+// tells tells whether the other intent says nothing new.
+func (i *Intent) tells(other *Intent) bool {
+	return i.holds(other) && (other.Useless == "" || other.Useless == i.Useless)
+}
+
+// merge returns one intent that says what several of one claim say, of which the first
+// is the newest: its plans first, then the plans of the others that ask for something
+// else, and the newest handle of a volume to be deleted.
+func merge(intents []*Intent) *Intent {
+	if len(intents) == 1 {
+		return intents[0]
+	}
+	merged := &Intent{Claim: intents[0].Claim}
+	for _, intent := range intents {
+		for _, plan := range intent.Plans {
+			if !slices.ContainsFunc(merged.Plans, plan.Repeats) {
+				merged.Plans = append(merged.Plans, plan)
+			}
+		}
+		merged.Useless = cmp.Or(merged.Useless, intent.Useless)
+		merged.Partial = merged.Partial || intent.Partial
+		merged.Forgotten = merged.Forgotten || intent.Forgotten
+	}
+	return merged
+}
 
 // Covers tells whether this intent, recorded, makes recording the other needless:
 // who reads it would repeat the same request first, and knows of all the others.
@@ -62,26 +102,3 @@ const (
 	// Unreadable is that of a record that can't be read, and is kept.
 	Unreadable State = "unreadable"
 )
-
-// record is where an intent is, and what has become of it.
-type record struct {
-	intent *Intent
-	state  State
-	// segments are those that hold a key of the claim, with this or an earlier
-	// intent. There are none while the journal is off.
-	segments map[string]struct{}
-	// since is when the intent was first seen by this process.
-	since time.Time
-	// settled get the outcome when the last record is dropped, or can't be.
-	settled []chan<- error
-}
-
-// answer tells those who wait for the end of the record.
-func (r *record) answer(err error) {
-	for _, done := range r.settled {
-		done <- err
-	}
-	r.settled = nil
-}
-
-type records map[types.UID]*record

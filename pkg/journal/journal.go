@@ -125,7 +125,7 @@ func (j *Journal) begin(intent *Intent) *write {
 	defer j.mu.Unlock()
 	uid := intent.Claim.UID
 	old := j.records[uid]
-	if old != nil && old.state != Ended && len(old.segments) > 0 && old.intent.Covers(intent) {
+	if old != nil && old.state != Ended && old.recorded && old.intent.Covers(intent) {
 		return nil
 	}
 	if j.off {
@@ -145,9 +145,12 @@ func (j *Journal) begin(intent *Intent) *write {
 
 // remember notes an intent that is not recorded, or not yet.
 func (j *Journal) remember(intent *Intent, old *record) *record {
-	next := &record{intent: intent, state: Creating, segments: map[string]struct{}{}, since: j.options.Clock.Now()}
+	next := &record{
+		intent: intent, state: Creating, since: j.options.Clock.Now(),
+		segments: map[string]struct{}{}, heads: map[string]head{},
+	}
 	if old != nil {
-		next.segments = old.segments
+		next.segments, next.heads, next.settled = old.segments, old.heads, old.settled
 		if old.state != Ended {
 			next.since = old.since
 		}
@@ -184,14 +187,22 @@ func (j *Journal) release(uid types.UID, r *record) {
 		return
 	}
 	for name := range r.segments {
-		j.stored[name].end(uid, j.options.Clock.Now())
+		j.supersede(uid, r, name)
 	}
 	signal(j.dropNow)
 }
 
+// supersede has the key of a segment dropped.
+func (j *Journal) supersede(uid types.UID, r *record, segment string) {
+	delete(r.heads, segment)
+	j.stored[segment].end(uid, j.options.Clock.Now())
+}
+
 // Settle returns nil when no record of the claim's intent is left, so that no
 // process will ever act upon it. It has an ended one dropped at once; the error
-// is [ErrOpen] when it has not ended.
+// is [ErrOpen] when it has not ended. The wait ends, too, when a record can't be dropped,
+// and when the journal is closed; and when it is turned off, without an error, as it
+// can't be written any more.
 func (j *Journal) Settle(ctx context.Context, uid types.UID) error {
 	done, err := j.settle(uid)
 	if done == nil || err != nil {
@@ -217,6 +228,8 @@ func (j *Journal) settle(uid types.UID) (<-chan error, error) {
 	case j.off:
 		// There is nobody who could be asked.
 		return nil, nil
+	case j.closed != nil:
+		return nil, j.closed
 	}
 	done := make(chan error, 1)
 	r.settled = append(r.settled, done)

@@ -5,8 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 )
@@ -14,7 +17,8 @@ import (
 // Recover reads the segments that other processes have left, and returns their
 // intents; each is returned once. It is to be called before anything is begun,
 // and from time to time: what a former leader was writing when it lost its lease
-// may come late. Without the right to use the store the error wraps
+// may come late. So an intent may be of a claim that has one already, open or ended: it
+// holds what is new, and its plans are to be added to those that may have made the volume. Without the right to use the store the error wraps
 // [kube.ErrNoAccess]; an optional journal goes on without it, but not before it has
 // been missing for some seconds, in which there is another error.
 func (j *Journal) Recover(ctx context.Context) ([]*Intent, error) {
@@ -88,21 +92,17 @@ func (j *Journal) isUnknown(name string) bool {
 	return !known && (gone || !strings.HasPrefix(name, j.options.Prefix))
 }
 
-// adopt takes care of segments, and returns the intents in them that are new. A
-// segment that comes to light after its deletion is deleted again.
+// adopt takes care of segments, and returns the intents in them that say something new.
+// A segment that comes to light after its deletion is deleted again.
 func (j *Journal) adopt(ctx context.Context, names []string, all []found) []*Intent {
-	// The first of a claim is the valid one.
-	slices.SortFunc(all, func(a, b found) int {
-		return cmp.Or(cmp.Compare(b.generation, a.generation), cmp.Compare(a.segment, b.segment), cmp.Compare(a.uid, b.uid))
-	})
-	var intents []*Intent
-	var broken []error
 	j.mu.Lock()
 	for _, name := range names {
 		s := newStoredSegment()
 		_, s.lost = j.gone[name]
 		j.stored[name] = s
 	}
+	var broken []error
+	claims := map[types.UID][]found{}
 	for _, f := range all {
 		s := j.stored[f.segment]
 		if s.lost {
@@ -115,13 +115,13 @@ func (j *Journal) adopt(ctx context.Context, names []string, all []found) []*Int
 			broken = append(broken, fmt.Errorf("key %q of %q: %w", f.uid, f.segment, f.err))
 			continue
 		}
-		if r := j.records[f.uid]; r != nil {
-			r.segments[f.segment] = struct{}{}
-			s.end(f.uid, j.options.Clock.Now())
-			continue
+		claims[f.uid] = append(claims[f.uid], f)
+	}
+	var intents []*Intent
+	for _, uid := range slices.Sorted(maps.Keys(claims)) {
+		if intent := j.adoptClaim(uid, claims[uid]); intent != nil {
+			intents = append(intents, intent)
 		}
-		j.remember(f.intent, nil).segments[f.segment] = struct{}{}
-		intents = append(intents, f.intent)
 	}
 	j.mu.Unlock()
 	signal(j.dropNow)
@@ -129,4 +129,65 @@ func (j *Journal) adopt(ctx context.Context, names []string, all []found) []*Int
 		j.options.Report(ctx, fmt.Errorf("the journal has records that this program can't read, and keeps: a volume may exist without a PersistentVolume; csi-provisioner audit shows it; when it is taken care of, delete the keys: %w", errors.Join(broken...)))
 	}
 	return intents
+}
+
+// adoptClaim takes care of the records of one claim that were found, and returns the
+// intent that they make; nil if it says nothing new. One that does is handed over whatever
+// has become of the claim's intent here, since the process that has written it may have
+// called the driver: an intent that has ended is open again.
+func (j *Journal) adoptClaim(uid types.UID, all []found) *Intent {
+	heads, replaced := headsOf(all)
+	intents := make([]*Intent, 0, len(heads))
+	for _, f := range heads {
+		intents = append(intents, f.intent)
+	}
+	merged := merge(intents)
+	r := j.records[uid]
+	known := r != nil
+	isNews := !known || !r.knows(merged)
+	if !known || isNews && r.state == Ended {
+		r = j.remember(merged, r)
+		r.recorded = true
+		r.answer(ErrOpen)
+	}
+	for _, f := range all {
+		r.segments[f.segment] = struct{}{}
+	}
+	if isNews || !r.recorded && r.state != Ended {
+		for _, f := range heads {
+			r.heads[f.segment] = head{intent: f.intent, late: known}
+		}
+		heads = nil
+	}
+	for _, f := range slices.Concat(heads, replaced) {
+		j.supersede(uid, r, f.segment)
+		s := j.stored[f.segment]
+		s.urgent = s.urgent || len(r.settled) > 0
+	}
+	if !isNews {
+		return nil
+	}
+	return merged
+}
+
+// headsOf tells the records of one claim that no newer one replaces from the others, the
+// newest first. There is mostly one: whoever writes a record knows of those before. But
+// what a former leader writes late knows nothing of its successor's, nor that of it, so
+// that no generation tells which of them counts: all of them do.
+func headsOf(all []found) (heads, replaced []found) {
+	slices.SortFunc(all, func(a, b found) int {
+		return cmp.Or(cmp.Compare(b.generation, a.generation), cmp.Compare(a.segment, b.segment))
+	})
+	old := map[string]bool{}
+	for _, f := range all {
+		if old[f.segment] {
+			replaced = append(replaced, f)
+		} else {
+			heads = append(heads, f)
+		}
+		for _, name := range f.replaces {
+			old[name] = true
+		}
+	}
+	return heads, replaced
 }

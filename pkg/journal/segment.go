@@ -20,6 +20,8 @@ const maxSegment = 900 << 10
 type write struct {
 	intent     *Intent
 	generation int64
+	// replaces: see [entry].
+	replaces []string
 	// done gets the outcome, once.
 	done chan error
 	// abandoned tells that nobody waits for it any more.
@@ -87,6 +89,7 @@ func (s *segment) pack(w *write, terms *table) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	e.Replaces = w.replaces
 	packed, err := s.terms.packer.pack(e)
 	if err != nil {
 		return nil, err
@@ -116,6 +119,7 @@ type found struct {
 	uid        types.UID
 	intent     *Intent
 	generation int64
+	replaces   []string
 	err        error
 }
 
@@ -127,8 +131,8 @@ func read(segment string, content map[string][]byte) []found {
 		if key == termsKey {
 			continue
 		}
-		f := found{segment: segment, uid: types.UID(key)}
-		f.intent, f.generation, f.err = readEntry(packed, terms)
+		f := readEntry(packed, terms)
+		f.segment, f.uid = segment, types.UID(key)
 		if f.err != nil && termsErr != nil {
 			f.err = termsErr
 		}
@@ -149,14 +153,14 @@ func readTerms(content map[string][]byte) ([]*csipb.Topology, error) {
 	return termsOf(terms), nil
 }
 
-func readEntry(packed []byte, terms []*csipb.Topology) (*Intent, int64, error) {
+func readEntry(packed []byte, terms []*csipb.Topology) found {
 	var e entry
 	if err := unpack(packed, &e); err != nil {
-		return nil, 0, err
+		return found{err: err}
 	}
 	if e.Version > version {
-		return nil, 0, fmt.Errorf("it has format version %d, and this program knows versions up to %d: a newer one has written it", e.Version, version)
+		return found{err: fmt.Errorf("it has format version %d, and this program knows versions up to %d: a newer one has written it", e.Version, version)}
 	}
 	intent, err := e.decode(terms)
-	return intent, e.Generation, err
+	return found{intent: intent, generation: e.Generation, replaces: e.Replaces, err: err}
 }
