@@ -131,5 +131,5 @@ func (c *Controller) Reconcile(ctx context.Context, key Key) (controller.Result,
 // has gone; ClaimShown does the same for claims.
 func (c *Controller) VolumeShown(volume *corev1.PersistentVolume) { c.volumes.Seen(volume) }
 
-// ClaimShown: see VolumeShown.
+// ClaimShown notes a claim in the same way.
 func (c *Controller) ClaimShown(claim *corev1.PersistentVolumeClaim) { c.claims.Seen(claim) }
