@@ -24,7 +24,7 @@ func settings(t *testing.T) explain.Settings {
 		t.Fatal(err)
 	}
 	return explain.Settings{Capabilities: all, Options: provision.Options{
-		VolumeNamePrefix: "pvc", VolumeNameUUIDLength: -1, Topology: true, ImmediateTopology: true, VolumeAttributes: true, PreventModeConversion: true,
+		VolumeNamePrefix: "pvc", VolumeNameUUIDLength: -1, Topology: true, ImmediateTopology: true, VolumeAttributesClass: true, PreventVolumeModeConversion: true,
 	}}
 }
 

@@ -48,15 +48,15 @@ type Resizer struct {
 	RetryStart, RetryMax time.Duration
 	// Resync is the period in which all claims are looked at again.
 	Resync time.Duration
-	// HandleInUse waits for the pods of a volume that the driver can't grow while
+	// HandleVolumeInUseError waits for the pods of a volume that the driver can't grow while
 	// it is in use.
-	HandleInUse bool
+	HandleVolumeInUseError bool
 	// ExtraModifyMetadata adds the names of claim and volume to the parameters of
 	// ControllerModifyVolume.
 	ExtraModifyMetadata bool
-	// BackfillSecrets sets the controller-expand secret on volumes that were made
+	// BackfillExpandSecrets sets the controller-expand secret on volumes that were made
 	// before their class had one.
-	BackfillSecrets bool
+	BackfillExpandSecrets bool
 }
 
 // CSI is how the driver is reached.
@@ -78,18 +78,18 @@ type Kube struct {
 
 // Volumes is how volumes are made.
 type Volumes struct {
-	NamePrefix string
-	// NameUUIDLength is the number of characters of the claim's UID without its
+	VolumeNamePrefix string
+	// VolumeNameUUIDLength is the number of characters of the claim's UID without its
 	// dashes; -1 for the UID as it is.
-	NameUUIDLength    int
-	DefaultFSType     string
-	ExtraMetadata     bool
-	StrictTopology    bool
-	ImmediateTopology bool
-	PublishReadonly   bool
-	// PreventModeConversion refuses to restore a snapshot to a volume of another
+	VolumeNameUUIDLength      int
+	DefaultFSType             string
+	ExtraCreateMetadata       bool
+	StrictTopology            bool
+	ImmediateTopology         bool
+	ControllerPublishReadonly bool
+	// PreventVolumeModeConversion refuses to restore a snapshot to a volume of another
 	// mode, unless its content allows it.
-	PreventModeConversion bool
+	PreventVolumeModeConversion bool
 }
 
 // Work is how much is done at once, and how often again.

@@ -108,10 +108,10 @@ func validate(c Config) error {
 	if c.Work.Threads < 1 {
 		wrong("worker-threads", c.Work.Threads, "must be at least 1")
 	}
-	if c.Volumes.NamePrefix == "" {
-		wrong("volume-name-prefix", c.Volumes.NamePrefix, "must not be empty")
+	if c.Volumes.VolumeNamePrefix == "" {
+		wrong("volume-name-prefix", c.Volumes.VolumeNamePrefix, "must not be empty")
 	}
-	if n := c.Volumes.NameUUIDLength; n != -1 && (n < minUUIDLength || n > maxUUIDLength) {
+	if n := c.Volumes.VolumeNameUUIDLength; n != -1 && (n < minUUIDLength || n > maxUUIDLength) {
 		wrong("volume-name-uuid-length", n, fmt.Sprintf("must be -1, or from %d to %d: shorter names would soon be the same for two claims", minUUIDLength, maxUUIDLength))
 	}
 	errs = append(errs, validateJournal(c.Journal)...)

@@ -29,14 +29,14 @@ func TestDefaultConfig(t *testing.T) {
 		Controllers: Controllers{Provisioner: true, Resizer: true},
 		CSI:         CSI{Address: "/run/csi/socket", Timeout: 10 * time.Second},
 		Kube:        Kube{Burst: 10},
-		Volumes:     Volumes{NamePrefix: "pvc", NameUUIDLength: -1, ImmediateTopology: true, PreventModeConversion: true},
+		Volumes:     Volumes{VolumeNamePrefix: "pvc", VolumeNameUUIDLength: -1, ImmediateTopology: true, PreventVolumeModeConversion: true},
 		Journal:     Journal{Mode: "auto"},
 		Protection:  Protection{Threads: 1, Sweep: 5 * time.Minute},
 		Capacity:    Capacity{PollInterval: time.Minute, OwnerLevel: 1, Threads: 1, Burst: 5},
 		Node:        NodeDeployment{Immediate: true, BaseDelay: 20 * time.Second, MaxDelay: time.Minute},
 		Resizer: Resizer{
 			Threads: 10, Timeout: 10 * time.Second, ExpandTimeout: 10 * time.Second, ModifyTimeout: 10 * time.Second, RetryStart: time.Second, RetryMax: 5 * time.Minute,
-			Resync: 10 * time.Minute, HandleInUse: true,
+			Resync: 10 * time.Minute, HandleVolumeInUseError: true,
 		},
 		Work:           Work{Threads: 100, RetryStart: time.Second, RetryMax: 5 * time.Minute},
 		LeaderElection: LeaderElection{LeaseDuration: 15 * time.Second, RenewDeadline: 10 * time.Second, RetryPeriod: 5 * time.Second},
@@ -74,7 +74,7 @@ func TestEveryFlagIsUsed(t *testing.T) {
 		CSI:         CSI{Address: "/csi.sock", Timeout: 11 * time.Second},
 		Kube:        Kube{Master: "m", Kubeconfig: "k", QPS: 7.5, Burst: 8},
 		Volumes: Volumes{
-			NamePrefix: "vol", NameUUIDLength: 16, DefaultFSType: "xfs", ExtraMetadata: true, StrictTopology: true, PublishReadonly: true,
+			VolumeNamePrefix: "vol", VolumeNameUUIDLength: 16, DefaultFSType: "xfs", ExtraCreateMetadata: true, StrictTopology: true, ControllerPublishReadonly: true,
 		},
 		Journal:    Journal{Mode: "required"},
 		Capacity:   Capacity{Immediate: true, PollInterval: 7 * time.Second, OwnerLevel: 2, Threads: 5, QPS: 2.5, Burst: 6},
@@ -82,7 +82,7 @@ func TestEveryFlagIsUsed(t *testing.T) {
 		Node:       NodeDeployment{BaseDelay: 2 * time.Second, MaxDelay: 3 * time.Second},
 		Resizer: Resizer{
 			Threads: 4, Timeout: 12 * time.Second, ExpandTimeout: 13 * time.Second, ModifyTimeout: 14 * time.Second, RetryStart: 4 * time.Second, RetryMax: 5 * time.Second, Resync: 6 * time.Second,
-			ExtraModifyMetadata: true, BackfillSecrets: true,
+			ExtraModifyMetadata: true, BackfillExpandSecrets: true,
 		},
 		Work: Work{Threads: 3, RetryStart: 2 * time.Second, RetryMax: 3 * time.Second},
 		LeaderElection: LeaderElection{

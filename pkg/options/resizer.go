@@ -36,9 +36,9 @@ func addResizer(fs *pflag.FlagSet, c *Config, r *raw) {
 	fs.DurationVar(&z.RetryStart, "resizer-retry-interval-start", 0, "Time to the first retry of growing or modifying a volume; by default that of --retry-interval-start.")
 	fs.DurationVar(&z.RetryMax, "resizer-retry-interval-max", 0, "Longest time between two retries of growing or modifying a volume; by default that of --retry-interval-max.")
 	fs.DurationVar(&z.Resync, "resync-period", 10*time.Minute, "Period in which all claims are looked at again, to be grown and modified.")
-	fs.BoolVar(&z.HandleInUse, "handle-volume-inuse-error", true, "Wait for the pods of a volume to end that the driver can't grow while it is in use; needs the right to list and watch pods.")
+	fs.BoolVar(&z.HandleVolumeInUseError, "handle-volume-inuse-error", true, "Wait for the pods of a volume to end that the driver can't grow while it is in use; needs the right to list and watch pods.")
 	fs.BoolVar(&z.ExtraModifyMetadata, "extra-modify-metadata", false, "Add the names of claim and volume to the parameters of ControllerModifyVolume.")
-	fs.BoolVar(&z.BackfillSecrets, "backfill-expand-secrets", false, "When a volume grows that was made before its class named a controller-expand secret, set the secret first.")
+	fs.BoolVar(&z.BackfillExpandSecrets, "backfill-expand-secrets", false, "When a volume grows that was made before its class named a controller-expand secret, set the secret first.")
 }
 
 // settleResizer fills in what the resizer takes from the flags for all.

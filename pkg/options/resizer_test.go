@@ -75,7 +75,7 @@ func TestResizerDefaults(t *testing.T) {
 	want := options.Resizer{
 		Threads: 10, Timeout: 10 * time.Second, ExpandTimeout: 10 * time.Second, ModifyTimeout: 10 * time.Second,
 		RetryStart: time.Second, RetryMax: 5 * time.Minute, Resync: 10 * time.Minute,
-		HandleInUse: true,
+		HandleVolumeInUseError: true,
 	}
 	if diff := cmp.Diff(want, parsed(t).Resizer); diff != "" {
 		t.Errorf("Resizer (-want +got):\n%s", diff)
@@ -87,7 +87,7 @@ func TestResizerFlags(t *testing.T) {
 		"--resync-period=0", "--handle-volume-inuse-error=false", "--extra-modify-metadata", "--backfill-expand-secrets").Resizer
 	want := options.Resizer{
 		Threads: 3, Timeout: 20 * time.Second, ExpandTimeout: 21 * time.Second, ModifyTimeout: 22 * time.Second, RetryStart: 2 * time.Second, RetryMax: 3 * time.Second,
-		ExtraModifyMetadata: true, BackfillSecrets: true,
+		ExtraModifyMetadata: true, BackfillExpandSecrets: true,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("Resizer (-want +got):\n%s", diff)
@@ -232,7 +232,7 @@ func TestStartedAsResizer(t *testing.T) {
 		t.Errorf("Controllers = %+v, want %+v", config.Controllers, want)
 	}
 	if config.CSI.Address != "/csi/csi.sock" || config.Resizer.Timeout != 15*time.Second || !config.LeaderElection.Enabled ||
-		config.Resizer.Threads != 7 || config.Resizer.HandleInUse || config.Gates.RecoverVolumeExpansionFailure || config.Logging.Verbosity != 5 {
+		config.Resizer.Threads != 7 || config.Resizer.HandleVolumeInUseError || config.Gates.RecoverVolumeExpansionFailure || config.Logging.Verbosity != 5 {
 		t.Errorf("the configuration is %+v", config)
 	}
 	if verbosity := started(t, "csi-resizer", "-v", "4").Logging.Verbosity; verbosity != 4 {

@@ -97,17 +97,17 @@ func (p *process) provisionConfig() provision.Config {
 func PlanOptions(c options.Config, attributes bool) plan.Options {
 	v := c.Volumes
 	return plan.Options{
-		VolumeNamePrefix:          v.NamePrefix,
-		VolumeNameUUIDLength:      v.NameUUIDLength,
-		DefaultFSType:             v.DefaultFSType,
-		ExtraCreateMetadata:       v.ExtraMetadata,
-		Topology:                  c.Gates.Topology,
-		StrictTopology:            v.StrictTopology,
-		ImmediateTopology:         v.ImmediateTopology,
-		VolumeAttributes:          attributes,
-		ControllerPublishReadonly: v.PublishReadonly,
-		CrossNamespaceSources:     c.Gates.CrossNamespaceVolumeDataSource,
-		PreventModeConversion:     v.PreventModeConversion,
+		VolumeNamePrefix:               v.VolumeNamePrefix,
+		VolumeNameUUIDLength:           v.VolumeNameUUIDLength,
+		DefaultFSType:                  v.DefaultFSType,
+		ExtraCreateMetadata:            v.ExtraCreateMetadata,
+		Topology:                       c.Gates.Topology,
+		StrictTopology:                 v.StrictTopology,
+		ImmediateTopology:              v.ImmediateTopology,
+		VolumeAttributesClass:          attributes,
+		ControllerPublishReadonly:      v.ControllerPublishReadonly,
+		CrossNamespaceVolumeDataSource: c.Gates.CrossNamespaceVolumeDataSource,
+		PreventVolumeModeConversion:    v.PreventVolumeModeConversion,
 	}
 }
 

@@ -52,12 +52,12 @@ func (p *process) newResizer(s shared) (*resizer, error) {
 		Driver:       info.Name,
 		Capabilities: info.Capabilities,
 		Options: plan.Options{
-			Recover:  p.config.Gates.RecoverVolumeExpansionFailure,
-			Annotate: p.config.Gates.AnnotateFsResize,
-			Backfill: z.BackfillSecrets,
+			RecoverVolumeExpansionFailure: p.config.Gates.RecoverVolumeExpansionFailure,
+			AnnotateFsResize:              p.config.Gates.AnnotateFsResize,
+			BackfillExpandSecrets:         z.BackfillExpandSecrets,
 		},
-		HandleInUse:     z.HandleInUse,
-		InfeasibleRetry: z.RetryMax,
+		HandleVolumeInUseError: z.HandleVolumeInUseError,
+		InfeasibleRetry:        z.RetryMax,
 	})
 	var err error
 	if r.expand, err = controller.New(p.queue("expansions", z.Threads, z.RetryStart, z.RetryMax), r.grower); err != nil {
@@ -86,7 +86,7 @@ func (r *resizer) addModifier(s shared) error {
 	}, modify.Config{
 		Driver:          info.Name,
 		Capabilities:    info.Capabilities,
-		Options:         modifyplan.Options{ExtraMetadata: z.ExtraModifyMetadata},
+		Options:         modifyplan.Options{ExtraModifyMetadata: z.ExtraModifyMetadata},
 		InfeasibleRetry: z.RetryMax,
 	})
 	var err error

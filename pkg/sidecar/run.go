@@ -165,7 +165,7 @@ func (p *process) watch(ctx, background context.Context) error {
 		Capabilities:      info.Capabilities,
 		InTree:            p.inTree,
 		Topology:          p.config.Gates.Topology && p.config.Controllers.Provisioner,
-		Classes:           p.config.Controllers.Provisioner || p.config.Resizer.BackfillSecrets,
+		Classes:           p.config.Controllers.Provisioner || p.config.Resizer.BackfillExpandSecrets,
 		AttributesClasses: p.attributes,
 		Capacity:          p.capacity.scope(),
 		Sources:           sources,

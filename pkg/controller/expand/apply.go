@@ -92,7 +92,7 @@ func (c *Controller) act(ctx context.Context, in expand.Input, d expand.Decision
 // gate keeps volumes from the driver that it has called in use, for as long as
 // pods use them.
 func (c *Controller) gate(ctx context.Context, in expand.Input) (controller.Result, error) {
-	if !c.config.HandleInUse || !c.inUse.marked(in.Claim.UID) {
+	if !c.config.HandleVolumeInUseError || !c.inUse.marked(in.Claim.UID) {
 		return controller.Result{}, nil
 	}
 	// First, so that no pod ends unseen between the look and the wait.

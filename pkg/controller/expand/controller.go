@@ -77,9 +77,9 @@ type Config struct {
 	Driver       string
 	Capabilities capability.Set
 	Options      expand.Options
-	// HandleInUse waits for a volume's pods to end after the driver has refused
+	// HandleVolumeInUseError waits for a volume's pods to end after the driver has refused
 	// to grow it while it is in use.
-	HandleInUse bool
+	HandleVolumeInUseError bool
 	// InfeasibleRetry is the time until a size that the driver calls infeasible
 	// is tried again.
 	InfeasibleRetry time.Duration

@@ -252,7 +252,7 @@ func TestInUseByNoPod(t *testing.T) {
 
 func TestInUseWithoutTheFlag(t *testing.T) {
 	w := newWorld(t)
-	w.config.HandleInUse = false
+	w.config.HandleVolumeInUseError = false
 	w.fail(occupied())
 	w.using = []string{"web-0"}
 	w.start()

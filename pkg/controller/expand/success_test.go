@@ -75,7 +75,7 @@ func TestExpandOnTheNodeOnly(t *testing.T) {
 
 func TestExpandTheOldWay(t *testing.T) {
 	w := newWorld(t)
-	w.config.Options.Recover = false
+	w.config.Options.RecoverVolumeExpansionFailure = false
 	w.start()
 	w.succeed()
 	w.expect("claim  6Gi<0 [Resizing]", resizing, called, "volume 7Gi was 6Gi", "claim  6Gi<0 [FileSystemResizePending]", onNode)
@@ -239,7 +239,7 @@ func TestBackfill(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.config.Options.Backfill = test.asked
+			w.config.Options.BackfillExpandSecrets = test.asked
 			w.volume.Spec.CSI.ControllerExpandSecretRef = nil
 			class(w, controllerSecret())
 			w.start()
@@ -252,7 +252,7 @@ func TestBackfill(t *testing.T) {
 // A webhook may take away again what was written.
 func TestBackfillThatDoesNotStay(t *testing.T) {
 	w := newWorld(t)
-	w.config.Options.Backfill = true
+	w.config.Options.BackfillExpandSecrets = true
 	w.volume.Spec.CSI.ControllerExpandSecretRef = nil
 	class(w, controllerSecret())
 	w.atStored = func() { w.volume.Spec.CSI.ControllerExpandSecretRef = nil }

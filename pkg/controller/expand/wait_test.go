@@ -60,7 +60,7 @@ func TestThingsChangeDuringTheWait(t *testing.T) {
 func TestSizeChangesDuringTheWait(t *testing.T) {
 	for _, recovers := range []bool{true, false} {
 		w := newWorld(t)
-		w.config.Options.Recover = recovers
+		w.config.Options.RecoverVolumeExpansionFailure = recovers
 		w.start()
 		w.atSlot = func() {
 			w.atSlot = nil

@@ -80,11 +80,11 @@ func newWorld(t *testing.T) *world {
 		shownClaims: indexer(), shownVolumes: indexer(), shownClasses: indexer(),
 		clock: clocktesting.NewFakePassiveClock(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)),
 		config: expand.Config{
-			Driver:          driverName,
-			Capabilities:    capability.Set{ControllerService: true, ControllerExpand: true, NodeExpand: true},
-			Options:         plan.Options{Recover: true, Annotate: true},
-			HandleInUse:     true,
-			InfeasibleRetry: retryMax,
+			Driver:                 driverName,
+			Capabilities:           capability.Set{ControllerService: true, ControllerExpand: true, NodeExpand: true},
+			Options:                plan.Options{RecoverVolumeExpansionFailure: true, AnnotateFsResize: true},
+			HandleVolumeInUseError: true,
+			InfeasibleRetry:        retryMax,
 		},
 	}
 	w.answer(7*gi, true)

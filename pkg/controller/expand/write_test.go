@@ -128,7 +128,7 @@ func TestUnannotatedBySomebodyElse(t *testing.T) {
 
 func TestConflictWhenBackfilling(t *testing.T) {
 	w := newWorld(t)
-	w.config.Options.Backfill = true
+	w.config.Options.BackfillExpandSecrets = true
 	w.volume.Spec.CSI.ControllerExpandSecretRef = nil
 	class(w, controllerSecret())
 	w.atPatch = func(patch int) error {

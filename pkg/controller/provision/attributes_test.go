@@ -25,7 +25,7 @@ func newAttributesWorld(t *testing.T) *attributesWorld {
 	t.Helper()
 	w := &attributesWorld{newWorld(t), cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{})}
 	w.c.deps.Attributes = storagelisters.NewVolumeAttributesClassLister(w.attributes)
-	w.c.config.Options.VolumeAttributes, w.c.config.Driver.Capabilities.Modify = true, true
+	w.c.config.Options.VolumeAttributesClass, w.c.config.Driver.Capabilities.Modify = true, true
 	w.setClaim(gold)
 	return w
 }
@@ -98,7 +98,7 @@ func TestAttributesOfPendingCall(t *testing.T) {
 // not be bound.
 func TestAttributesWithoutTheAPI(t *testing.T) {
 	w := newAttributesWorld(t)
-	w.c.deps.Attributes, w.c.config.Options.VolumeAttributes = nil, false
+	w.c.deps.Attributes, w.c.config.Options.VolumeAttributesClass = nil, false
 	w.fails("the feature gate VolumeAttributesClass is off")
 	w.calls()
 }

@@ -104,7 +104,7 @@ func TestRequestsOfAChangingClusterAreFew(t *testing.T) {
 // fromElsewhere has the claim be made from a snapshot of another namespace, which grants
 // that.
 func (w *world) fromElsewhere() {
-	w.c.config.Options.CrossNamespaceSources = true
+	w.c.config.Options.CrossNamespaceVolumeDataSource = true
 	w.setClaim(func(claim *corev1.PersistentVolumeClaim) {
 		group, namespace := source.SnapshotGroup, "other"
 		claim.Spec.DataSourceRef = &corev1.TypedObjectReference{APIGroup: &group, Kind: source.KindSnapshot, Name: "daily", Namespace: &namespace}

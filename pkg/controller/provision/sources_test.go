@@ -324,7 +324,7 @@ func TestWhatClaimsWithSourcesWaitFor(t *testing.T) {
 	})
 	t.Run("grant", func(t *testing.T) {
 		w := newWorld(t)
-		w.c.config.Options.CrossNamespaceSources = true
+		w.c.config.Options.CrossNamespaceVolumeDataSource = true
 		w.setClaim(func(claim *corev1.PersistentVolumeClaim) {
 			group, namespace := source.SnapshotGroup, "other"
 			claim.Spec.DataSourceRef = &corev1.TypedObjectReference{APIGroup: &group, Kind: source.KindSnapshot, Name: "daily", Namespace: &namespace}

@@ -90,7 +90,7 @@ func takenOver(in Input, size resource.Quantity) bool {
 		return true
 	}
 	status := in.Claim.Status.AllocatedResourceStatuses[corev1.ResourceStorage]
-	return in.Options.Recover && (status == corev1.PersistentVolumeClaimNodeResizeInProgress ||
+	return in.Options.RecoverVolumeExpansionFailure && (status == corev1.PersistentVolumeClaimNodeResizeInProgress ||
 		status == corev1.PersistentVolumeClaimNodeResizeInfeasible)
 }
 
@@ -112,7 +112,7 @@ const (
 // longer shows the plan's attempt under way is left as it is.
 func Failed(in Input, plan *Plan, failure Failure, err error) *corev1.PersistentVolumeClaim {
 	claim := in.Claim.DeepCopy()
-	if failure == Pending || !in.Options.Recover || !underWay(claim, plan) {
+	if failure == Pending || !in.Options.RecoverVolumeExpansionFailure || !underWay(claim, plan) {
 		return claim
 	}
 	setCondition(claim, condition(in.Now, corev1.PersistentVolumeClaimControllerResizeError, err.Error()))

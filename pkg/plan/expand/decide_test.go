@@ -182,7 +182,7 @@ func TestBackfill(t *testing.T) {
 		want   expand.Verdict
 	}{
 		"named by the class":    {func(*world) {}, expand.Backfill},
-		"without the option":    {func(w *world) { w.opts.Backfill = false }, expand.Act},
+		"without the option":    {func(w *world) { w.opts.BackfillExpandSecrets = false }, expand.Act},
 		"no class":              {func(w *world) { w.class = nil }, expand.Act},
 		"class names none":      {func(w *world) { w.class.Parameters = nil }, expand.Act},
 		"class of other driver": {func(w *world) { w.class.Provisioner = "other" }, expand.Act},
@@ -199,7 +199,7 @@ func TestBackfill(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := growing(t)
-			w.opts.Backfill = true
+			w.opts.BackfillExpandSecrets = true
 			w.class.Parameters = map[string]string{expandSecret: "${pvc.name}-${pvc.annotations['" + otherKey + "']}", expandSpace: "${pvc.namespace}"}
 			test.change(w)
 			got := w.begin()

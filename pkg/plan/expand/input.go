@@ -13,16 +13,16 @@ import (
 
 // Options are the flags that change what is decided.
 type Options struct {
-	// Recover is the gate RecoverVolumeExpansionFailure: the claim's status
+	// RecoverVolumeExpansionFailure is the gate RecoverVolumeExpansionFailure: the claim's status
 	// tells how far the expansion is, and a claim whose expansion fails may ask
 	// for less.
-	Recover bool
-	// Annotate is the gate AnnotateFsResize: a volume whose file system is still
+	RecoverVolumeExpansionFailure bool
+	// AnnotateFsResize is the gate AnnotateFsResize: a volume whose file system is still
 	// to grow carries the size that it had before.
-	Annotate bool
-	// Backfill is --backfill-expand-secrets: a volume that lacks the reference to
+	AnnotateFsResize bool
+	// BackfillExpandSecrets is --backfill-expand-secrets: a volume that lacks the reference to
 	// the Secret of ControllerExpandVolume gets the one that its class names.
-	Backfill bool
+	BackfillExpandSecrets bool
 }
 
 // Input is everything that a decision depends on.

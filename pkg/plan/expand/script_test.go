@@ -162,9 +162,9 @@ func (w *world) setMore(key, value string) bool {
 	case "not-required":
 		metav1.SetMetaDataAnnotation(&w.claim.ObjectMeta, notRequired, value)
 	case "legacy":
-		w.opts.Recover = false
+		w.opts.RecoverVolumeExpansionFailure = false
 	case "no-annotate":
-		w.opts.Annotate = false
+		w.opts.AnnotateFsResize = false
 	case "rested":
 		w.rested = true
 	case "story":

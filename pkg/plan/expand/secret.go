@@ -12,7 +12,7 @@ import (
 // ControllerExpandVolume that it lacks and its class names; nil when there is
 // nothing to add. The API server lets the field be set once.
 func backfilled(in Input, plan *Plan) (*corev1.PersistentVolume, error) {
-	if !in.Options.Backfill || plan.Request == nil || plan.Secret != nil {
+	if !in.Options.BackfillExpandSecrets || plan.Request == nil || plan.Secret != nil {
 		return nil, nil
 	}
 	ref, err := ofClass(in, secrets.ControllerExpand)

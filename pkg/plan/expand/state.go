@@ -36,7 +36,7 @@ func newState(in Input) state {
 		onNode:      holds(in.Claim, corev1.PersistentVolumeClaimFileSystemResizePending),
 		begun:       holds(in.Claim, corev1.PersistentVolumeClaimResizing),
 		nodeOnly:    !in.Capabilities.ControllerExpand,
-		recovers:    in.Options.Recover,
+		recovers:    in.Options.RecoverVolumeExpansionFailure,
 	}
 	if !s.recovers {
 		return s

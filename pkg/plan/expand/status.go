@@ -15,7 +15,7 @@ import (
 func begun(in Input, size resource.Quantity) *corev1.PersistentVolumeClaim {
 	claim := in.Claim.DeepCopy()
 	leaveConditions(claim, condition(in.Now, corev1.PersistentVolumeClaimResizing, ""))
-	if in.Options.Recover {
+	if in.Options.RecoverVolumeExpansionFailure {
 		setSize(&claim.Status.AllocatedResources, size)
 		setStatus(claim, corev1.PersistentVolumeClaimControllerResizeInProgress)
 		delete(claim.Annotations, names.NodeExpansionNotRequired)
@@ -28,7 +28,7 @@ func handedOver(in Input, size resource.Quantity) *corev1.PersistentVolumeClaim 
 	claim := in.Claim.DeepCopy()
 	leaveConditions(claim, condition(in.Now, corev1.PersistentVolumeClaimFileSystemResizePending,
 		"Waiting for a pod that uses the volume, on whose node it is expanded."))
-	if in.Options.Recover {
+	if in.Options.RecoverVolumeExpansionFailure {
 		raiseAllocated(claim, size)
 		setStatus(claim, corev1.PersistentVolumeClaimNodeResizePending)
 		delete(claim.Annotations, names.NodeExpansionNotRequired)
@@ -41,7 +41,7 @@ func finished(in Input, size resource.Quantity) *corev1.PersistentVolumeClaim {
 	claim := in.Claim.DeepCopy()
 	leaveConditions(claim)
 	setSize(&claim.Status.Capacity, size)
-	if !in.Options.Recover {
+	if !in.Options.RecoverVolumeExpansionFailure {
 		return claim
 	}
 	raiseAllocated(claim, size)

@@ -12,7 +12,7 @@ import (
 // node has finished; false when it carries none.
 func unannotated(in Input, s state) (*corev1.PersistentVolume, bool) {
 	_, annotated := in.Volume.Annotations[names.PreResizeCapacity]
-	if !in.Options.Annotate || !annotated || s.capacity.Cmp(s.provisioned) < 0 {
+	if !in.Options.AnnotateFsResize || !annotated || s.capacity.Cmp(s.provisioned) < 0 {
 		return nil, false
 	}
 	volume := in.Volume.DeepCopy()
@@ -24,7 +24,7 @@ func unannotated(in Input, s state) (*corev1.PersistentVolume, bool) {
 func resized(in Input, size resource.Quantity, onNode bool) *corev1.PersistentVolume {
 	volume := in.Volume.DeepCopy()
 	setSize(&volume.Spec.Capacity, size)
-	if in.Options.Annotate {
+	if in.Options.AnnotateFsResize {
 		annotate(volume, in.Claim.Status.Capacity, onNode)
 	}
 	return volume

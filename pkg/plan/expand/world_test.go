@@ -81,7 +81,7 @@ func newWorld(t testing.TB) *world {
 		},
 		class: &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "fast"}, Provisioner: driverName},
 		caps:  capability.Set{ControllerService: true, ControllerExpand: true, NodeExpand: true},
-		opts:  expand.Options{Recover: true, Annotate: true},
+		opts:  expand.Options{RecoverVolumeExpansionFailure: true, AnnotateFsResize: true},
 		now:   start(),
 	}
 }

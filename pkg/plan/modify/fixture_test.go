@@ -91,7 +91,7 @@ func with(t testing.TB, in *modify.Input, fact string) {
 	case "incapable":
 		in.Capabilities.Modify = false
 	case "metadata":
-		in.Options.ExtraMetadata = true
+		in.Options.ExtraModifyMetadata = true
 	default:
 		withVolume(t, in, key, value)
 	}

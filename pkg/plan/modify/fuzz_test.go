@@ -80,7 +80,7 @@ func hostile(flags uint16, spec, current, target, state, text string) modify.Inp
 	if has(16) {
 		status.Conditions = append(status.Conditions, condition(failing, text, early()))
 	}
-	in.Rested, in.Options.ExtraMetadata = has(32), has(256)
+	in.Rested, in.Options.ExtraModifyMetadata = has(32), has(256)
 	if !has(64) {
 		in.Class = class(modify.Target(in.Claim))
 		in.Class.Parameters[text] = spec

@@ -10,9 +10,9 @@ import (
 
 // Options are the flags that change what is decided.
 type Options struct {
-	// ExtraMetadata is --extra-modify-metadata: the names of claim and volume
+	// ExtraModifyMetadata is --extra-modify-metadata: the names of claim and volume
 	// are added to the request's parameters.
-	ExtraMetadata bool
+	ExtraModifyMetadata bool
 }
 
 // Input is everything that a decision depends on.

@@ -37,7 +37,7 @@ func newPlan(in Input, target string) *Plan {
 
 // parameters returns the class's parameters as the driver gets them.
 func parameters(in Input) map[string]string {
-	if !in.Options.ExtraMetadata {
+	if !in.Options.ExtraModifyMetadata {
 		return in.Class.Parameters
 	}
 	added := map[string]string{}

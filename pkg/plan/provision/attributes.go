@@ -23,7 +23,7 @@ func attributes(in Input) (map[string]string, error) {
 		return nil, nil
 	}
 	switch {
-	case !in.Options.VolumeAttributes:
+	case !in.Options.VolumeAttributesClass:
 		// kube-controller-manager binds the claim to no volume without the name.
 		return nil, fmt.Errorf("the claim names the VolumeAttributesClass %.253q, and this sidecar makes volumes without one only: the feature gate VolumeAttributesClass is off, or the API server has none in storage.k8s.io/v1: turn it on, or create the claim without spec.volumeAttributesClassName", name)
 	case !in.Driver.Capabilities.Modify:

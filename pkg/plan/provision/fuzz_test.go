@@ -106,7 +106,7 @@ func hostile(flags uint16, annotation, parameter, value, other, size string) pro
 	if has(4096) {
 		in.Claim.Spec.DataSource = nil
 		in.Claim.Spec.DataSourceRef = &corev1.TypedObjectReference{APIGroup: &annotation, Kind: other, Name: parameter, Namespace: &value}
-		in.Options.CrossNamespaceSources = has(8192)
+		in.Options.CrossNamespaceVolumeDataSource = has(8192)
 	}
 	if has(16384) {
 		hostileSource(&in, annotation, parameter, value, other, size)
@@ -185,7 +185,7 @@ func hostileSource(in *provision.Input, annotation, parameter, value, kind, size
 	}
 	in.Claim.Spec.DataSourceRef = nil
 	in.Claim.Spec.DataSource = &corev1.TypedLocalObjectReference{APIGroup: &annotation, Kind: kind, Name: parameter}
-	in.Options.PreventModeConversion = true
+	in.Options.PreventVolumeModeConversion = true
 	in.Driver.Capabilities.Snapshot, in.Driver.Capabilities.Clone = true, true
 	good := restoring()
 	in.Source = good.Source

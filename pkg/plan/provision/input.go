@@ -39,19 +39,19 @@ type Options struct {
 	Topology          bool
 	StrictTopology    bool
 	ImmediateTopology bool
-	// VolumeAttributes has volumes made with the attributes of the
+	// VolumeAttributesClass has volumes made with the attributes of the
 	// VolumeAttributesClass that their claims name; otherwise there are none for
 	// claims that name one.
-	VolumeAttributes bool
+	VolumeAttributesClass bool
 	// ControllerPublishReadonly marks volumes read-only whose only access mode
 	// is ReadOnlyMany.
 	ControllerPublishReadonly bool
-	// CrossNamespaceSources lets claims name a data source of another namespace
+	// CrossNamespaceVolumeDataSource lets claims name a data source of another namespace
 	// (KEP-3294).
-	CrossNamespaceSources bool
-	// PreventModeConversion refuses to restore a snapshot to a volume of another
+	CrossNamespaceVolumeDataSource bool
+	// PreventVolumeModeConversion refuses to restore a snapshot to a volume of another
 	// mode, unless its content allows it (KEP-3141).
-	PreventModeConversion bool
+	PreventVolumeModeConversion bool
 }
 
 // Input is everything that a decision depends on.

@@ -88,7 +88,7 @@ func MayUse(o Options, claim *corev1.PersistentVolumeClaim, grants []*source.Gra
 
 // inReach finds out whether a claim may name a source of that namespace at all.
 func inReach(o Options, ref source.Ref) error {
-	if ref.Elsewhere && !o.CrossNamespaceSources {
+	if ref.Elsewhere && !o.CrossNamespaceVolumeDataSource {
 		return fmt.Errorf("the claim's spec.dataSourceRef names the namespace %.253q: that needs --feature-gates=CrossNamespaceVolumeDataSource=true here", ref.Namespace)
 	}
 	return nil
@@ -192,7 +192,7 @@ func largeEnough(in Input, ref source.Ref) error {
 // (KEP-3141).
 func mayConvert(in Input, ref source.Ref) error {
 	had, wanted := in.Source.Content.Spec.Mode, in.Claim.Spec.VolumeMode
-	if !in.Options.PreventModeConversion || had == nil || wanted == nil || *had == *wanted {
+	if !in.Options.PreventVolumeModeConversion || had == nil || wanted == nil || *had == *wanted {
 		return nil
 	}
 	value, found := in.Source.Content.Annotations[names.AllowModeChange]

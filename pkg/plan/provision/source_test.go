@@ -30,7 +30,7 @@ func storage(size string) corev1.VolumeResourceRequirements {
 func restoring() provision.Input {
 	in := wanting()
 	in.Driver.Capabilities.Snapshot = true
-	in.Options.PreventModeConversion = true
+	in.Options.PreventVolumeModeConversion = true
 	in.Claim.Spec.Resources = storage("2Gi")
 	in.Claim.Spec.DataSource = &corev1.TypedLocalObjectReference{APIGroup: ptr(snapshotGroup), Kind: "VolumeSnapshot", Name: "daily"}
 	in.Source.Snapshot = &source.Snapshot{
@@ -170,7 +170,7 @@ func TestRestoring(t *testing.T) {
 		"conversion allowed in short":    {converting(ptr("1")), ""},
 		"conversion forbidden":           {converting(ptr("false")), allowModeChange + ": \"false\""},
 		"conversion perhaps":             {converting(ptr("perhaps")), allowModeChange + ": \"perhaps\""},
-		"conversion, and nobody minds":   {func(in *provision.Input) { converting(nil)(in); in.Options.PreventModeConversion = false }, ""},
+		"conversion, and nobody minds":   {func(in *provision.Input) { converting(nil)(in); in.Options.PreventVolumeModeConversion = false }, ""},
 		"conversion forbidden, all same": {func(in *provision.Input) { converting(ptr("false"))(in); in.Claim.Spec.VolumeMode = block() }, ""},
 		"from a file system to a device": {func(in *provision.Input) {
 			in.Claim.Spec.VolumeMode, in.Source.Content.Spec.Mode = block(), filesystem()
@@ -265,7 +265,7 @@ func elsewhere(base func() provision.Input) func() provision.Input {
 		in := base()
 		byReference(&in)
 		in.Claim.Spec.DataSourceRef.Namespace = ptr("team-b")
-		in.Options.CrossNamespaceSources = true
+		in.Options.CrossNamespaceVolumeDataSource = true
 		if in.Source.Snapshot != nil {
 			in.Source.Snapshot.Namespace, in.Source.Content.Spec.Snapshot.Namespace = "team-b", "team-b"
 		} else {
@@ -332,14 +332,14 @@ func TestOtherNamespaces(t *testing.T) {
 				in.Source.Grants = append(in.Source.Grants, &half)
 			}, denied},
 			"grants unknown": {func(in *provision.Input) { in.Source = provision.Source{Err: errors.New("no such kind")} }, "no such kind"},
-			"gate off":       {func(in *provision.Input) { in.Options.CrossNamespaceSources = false }, "--feature-gates=CrossNamespaceVolumeDataSource=true"},
+			"gate off":       {func(in *provision.Input) { in.Options.CrossNamespaceVolumeDataSource = false }, "--feature-gates=CrossNamespaceVolumeDataSource=true"},
 			"gate off, own namespace": {func(in *provision.Input) {
 				in.Claim.Spec.DataSourceRef.Namespace = ptr("team-a")
-				in.Options.CrossNamespaceSources = false
+				in.Options.CrossNamespaceVolumeDataSource = false
 			}, "--feature-gates=CrossNamespaceVolumeDataSource=true"},
 			"populator, gate off": {func(in *provision.Input) {
 				in.Claim.Spec.DataSourceRef.Kind = "Dataset"
-				in.Options.CrossNamespaceSources = false
+				in.Options.CrossNamespaceVolumeDataSource = false
 			}, "--feature-gates=CrossNamespaceVolumeDataSource=true"},
 			"populator, not granted": {func(in *provision.Input) { in.Claim.Spec.DataSourceRef.Kind = "Dataset" }, denied},
 		}
@@ -353,7 +353,7 @@ func TestOwnNamespaceNeedsNoGrant(t *testing.T) {
 	for name, base := range map[string]func() provision.Input{"snapshot": restoring, "claim": cloning} {
 		in := base()
 		byReference(&in)
-		in.Options.CrossNamespaceSources = true
+		in.Options.CrossNamespaceVolumeDataSource = true
 		in.Claim.Spec.DataSourceRef.Namespace = ptr("team-a")
 		if got := provision.Decide(in); got.Verdict != provision.Act {
 			t.Errorf("%s: verdict is %s: %v", name, verdicts()[got.Verdict], got.Err)
