@@ -8,15 +8,16 @@ import (
 	"go/token"
 	"io/fs"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/names"
 )
 
 const eventsIntroduction = `# Events
 
 Reasons are those of external-provisioner and external-resizer; texts are our own.
-They name the object, the field, the value and the mend; a driver's error stands in
+They name the object, the field, the value and the fix; a driver's error stands in
 them as the driver has written it, without values of Secrets, and cut.
 
 `
@@ -26,34 +27,30 @@ Client-go writes LeaderElection, Normal, on a lease when a process begins or cea
 to be its holder.
 `
 
-// event is a reason that the program gives.
-type event struct {
-	constant, reason, kind, object, when, mend string
-}
-
-// eventsPage describes the events whose reasons are constants in pkg/names.
-func eventsPage(root string) (string, error) {
-	events, err := declaredEvents(filepath.Join(root, "names"))
+// eventsPage describes the events of a program whose source is in root.
+func eventsPage(root string, events []names.Event) (string, error) {
+	constants, err := declaredReasons(filepath.Join(root, "names"))
 	if err != nil {
 		return "", err
 	}
-	if err := checkUses(root, events); err != nil {
+	if err := errors.Join(checkTable(events, constants), checkUses(root, events, constants)); err != nil {
 		return "", err
 	}
-	rows := newTable("reason", "type", "on", "when", "mend")
+	rows := newTable("reason", "type", "on", "when", "fix")
 	for _, e := range events {
-		rows.row(code(e.reason), e.kind, e.object, e.when, e.mend)
+		rows.row(code(e.Reason), e.Type, e.Object, e.When, e.Fix)
 	}
 	return generated + eventsIntroduction + rows.String() + eventsEnd, nil
 }
 
-// declaredEvents reads the constants that begin with Reason, and their comments.
-func declaredEvents(dir string) ([]event, error) {
+// declaredReasons returns the names of the constants that begin with Reason, by their
+// values.
+func declaredReasons(dir string) (map[string]string, error) {
 	files, err := parseDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	var events []event
+	constants := map[string]string{}
 	var errs []error
 	for _, file := range files {
 		ast.Inspect(file, func(node ast.Node) bool {
@@ -61,43 +58,47 @@ func declaredEvents(dir string) ([]event, error) {
 			if !ok || !strings.HasPrefix(spec.Names[0].Name, "Reason") {
 				return true
 			}
-			e, err := describe(spec)
-			if err != nil {
-				errs = append(errs, err)
+			literal, ok := spec.Values[0].(*ast.BasicLit)
+			if !ok {
+				errs = append(errs, fmt.Errorf("%s is not a string", spec.Names[0].Name))
+				return false
 			}
-			events = append(events, e)
+			reason, err := strconv.Unquote(literal.Value)
+			errs = append(errs, err)
+			constants[reason] = spec.Names[0].Name
 			return false
 		})
 	}
-	return events, errors.Join(errs...)
+	return constants, errors.Join(errs...)
 }
 
-// describe reads a comment of the form "Name, Type, on a thing: when. Mend: what to
-// do.", of which the mend may be missing where nothing is wrong.
-func describe(spec *ast.ValueSpec) (event, error) {
-	name := spec.Names[0].Name
-	text := strings.Join(strings.Fields(spec.Doc.Text()), " ")
-	match := regexp.MustCompile(`^` + name + `, (Normal|Warning), on ([^:]+): (.+?)\.(?: Mend: (.+)\.)?$`).FindStringSubmatch(text)
-	if match == nil {
-		return event{}, fmt.Errorf("the comment of %s must have the form %q, and has %q", name, name+", Normal, on a claim: when it is written. Mend: what to do.", text)
+// checkTable returns an error for each reason that the table lacks, and each row that
+// lacks something.
+func checkTable(events []names.Event, constants map[string]string) error {
+	var errs []error
+	described := map[string]bool{}
+	for _, e := range events {
+		described[e.Reason] = true
+		switch {
+		case e.Object == "" || e.When == "":
+			errs = append(errs, fmt.Errorf("the event %s lacks its object, or when it is sent", e.Reason))
+		case e.Type == names.EventWarning && e.Fix == "":
+			errs = append(errs, fmt.Errorf("the event %s, a warning, has no fix", e.Reason))
+		case e.Type != names.EventNormal && e.Type != names.EventWarning:
+			errs = append(errs, fmt.Errorf("the event %s has the type %q", e.Reason, e.Type))
+		}
 	}
-	if match[1] == "Warning" && match[4] == "" {
-		return event{}, fmt.Errorf("the comment of %s, a warning, tells no mend", name)
+	for reason, constant := range constants {
+		if !described[reason] {
+			errs = append(errs, fmt.Errorf("%s is not in the table of events", constant))
+		}
 	}
-	literal, ok := spec.Values[0].(*ast.BasicLit)
-	if !ok {
-		return event{}, fmt.Errorf("%s is not a string", name)
-	}
-	reason, err := strconv.Unquote(literal.Value)
-	if err != nil {
-		return event{}, fmt.Errorf("reading %s: %w", name, err)
-	}
-	return event{constant: name, reason: reason, kind: match[1], object: match[2], when: match[3], mend: match[4]}, nil
+	return errors.Join(errs...)
 }
 
 // checkUses returns an error for each reason that is not used, or used for an event
 // of the other type.
-func checkUses(root string, events []event) error {
+func checkUses(root string, events []names.Event, constants map[string]string) error {
 	uses := map[string]map[string]bool{} // by constant, the methods that it is given to; "" is any other use
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.IsDir() {
@@ -114,11 +115,14 @@ func checkUses(root string, events []event) error {
 	}
 	var errs []error
 	for _, e := range events {
-		switch other := map[string]string{"Normal": "Warning", "Warning": "Normal"}[e.kind]; {
-		case len(uses[e.constant]) == 0:
-			errs = append(errs, fmt.Errorf("%s is used nowhere", e.constant))
-		case uses[e.constant][other]:
-			errs = append(errs, fmt.Errorf("%s is used for an event of the type %s, and its comment says %s", e.constant, other, e.kind))
+		constant := constants[e.Reason]
+		switch other := map[string]string{names.EventNormal: names.EventWarning, names.EventWarning: names.EventNormal}[e.Type]; {
+		case constant == "":
+			errs = append(errs, fmt.Errorf("there is no constant for the event %s", e.Reason))
+		case len(uses[constant]) == 0:
+			errs = append(errs, fmt.Errorf("%s is used nowhere", constant))
+		case uses[constant][other]:
+			errs = append(errs, fmt.Errorf("%s is used for an event of the type %s, and the table says %s", constant, other, e.Type))
 		}
 	}
 	return errors.Join(errs...)

@@ -12,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/names"
 )
 
 // page is a file whose text is made.
@@ -24,7 +26,7 @@ func pages() []page {
 	return []page{
 		{"docs/flags.md", flagsPage},
 		{"docs/metrics.md", metricsPage},
-		{"docs/events.md", func() (string, error) { return eventsPage("pkg") }},
+		{"docs/events.md", func() (string, error) { return eventsPage("pkg", names.Events()) }},
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/metrics"
+	"github.com/csi-provisioner/csi-provisioner/pkg/names"
 )
 
 func TestFlagsPage(t *testing.T) {
@@ -68,10 +69,7 @@ func TestMetricsPage(t *testing.T) {
 const eventsSource = `package names
 
 const (
-	// ReasonA, Normal, on a claim: it
-	// begins.
 	ReasonA = "A"
-	// ReasonB, Warning, on a volume: it fails. Mend: this: that.
 	ReasonB = "B"
 )
 `
@@ -84,7 +82,16 @@ func TestEventsPage(t *testing.T) {
 		"use/use.go":        use("e.Normal(claim, names.ReasonA, text)\ne.Warning(volume, names.ReasonB, text)"),
 		"use/other_test.go": use("e.Warning(claim, names.ReasonA, text)"), // what tests do does not count
 	}
-	text, err := eventsPage(at(t, good))
+	table := func(change func(a, b *names.Event)) []names.Event {
+		events := []names.Event{
+			{Reason: "A", Type: names.EventNormal, Object: "a claim", When: "it begins"},
+			{Reason: "B", Type: names.EventWarning, Object: "a volume", When: "it fails", Fix: "this: that"},
+		}
+		change(&events[0], &events[1])
+		return events
+	}
+	same := func(_, _ *names.Event) {}
+	text, err := eventsPage(at(t, good), table(same))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,20 +100,29 @@ func TestEventsPage(t *testing.T) {
 			t.Errorf("the page lacks %s:\n%s", want, text)
 		}
 	}
-	for name, test := range map[string]struct{ file, content, want string }{
-		"wrong type":  {"use/use.go", use("e.Warning(claim, names.ReasonA, text)\ne.Warning(volume, names.ReasonB, text)"), "ReasonA is used for an event of the type Warning"},
-		"not used":    {"use/use.go", use("e.Normal(claim, names.ReasonA, text)"), "ReasonB is used nowhere"},
-		"no mend":     {"names/names.go", strings.Replace(eventsSource, " Mend: this: that.", "", 1), "ReasonB, a warning, tells no mend"},
-		"no type":     {"names/names.go", strings.Replace(eventsSource, "Normal, on", "on", 1), "the comment of ReasonA must have the form"},
-		"not parsed":  {"use/use.go", "package", "reading events"},
-		"no constant": {"names/names.go", strings.Replace(eventsSource, `"A"`, `"A" + x`, 1), "ReasonA is not a string"},
+	for name, test := range map[string]struct {
+		file, content string
+		change        func(a, b *names.Event)
+		want          string
+	}{
+		"wrong type":   {"use/use.go", use("e.Warning(claim, names.ReasonA, text)\ne.Warning(volume, names.ReasonB, text)"), same, "ReasonA is used for an event of the type Warning"},
+		"not used":     {"use/use.go", use("e.Normal(claim, names.ReasonA, text)"), same, "ReasonB is used nowhere"},
+		"not parsed":   {"use/use.go", "package", same, "reading events"},
+		"no string":    {"names/names.go", strings.Replace(eventsSource, `"A"`, `"A" + x`, 1), same, "ReasonA is not a string"},
+		"no constant":  {"names/names.go", strings.Replace(eventsSource, `ReasonB = "B"`, "", 1), same, "no constant for the event B"},
+		"no fix":       {"", "", func(_, b *names.Event) { b.Fix = "" }, "B, a warning, has no fix"},
+		"no type":      {"", "", func(a, _ *names.Event) { a.Type = "" }, "A has the type"},
+		"no object":    {"", "", func(a, _ *names.Event) { a.Object = "" }, "A lacks its object"},
+		"not in table": {"", "", func(a, b *names.Event) { *a = *b }, "ReasonA is not in the table"},
 	} {
 		files := map[string]string{}
 		for file, content := range good {
 			files[file] = content
 		}
-		files[test.file] = test.content
-		if _, err := eventsPage(at(t, files)); err == nil || !strings.Contains(err.Error(), test.want) {
+		if test.file != "" {
+			files[test.file] = test.content
+		}
+		if _, err := eventsPage(at(t, files), table(test.change)); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: error %v, want one with %q", name, err, test.want)
 		}
 	}

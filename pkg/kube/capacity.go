@@ -102,7 +102,7 @@ func (i *Informers) FeedNodes(observer NodeObserver, driver string) error {
 	if err != nil {
 		return err
 	}
-	return i.Handle(i.Registrations, "registrations with capacity", onEach(func(node *storagev1.CSINode) {
+	return i.Handle(i.CSINodes, "registrations with capacity", onEach(func(node *storagev1.CSINode) {
 		keys, registered := registrationOf(node, driver)
 		observer.SetRegistration(node.Name, keys, registered)
 	}, func(node *storagev1.CSINode) {

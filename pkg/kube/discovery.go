@@ -8,9 +8,9 @@ import (
 	"k8s.io/client-go/discovery"
 )
 
-// HasModifications tells whether the API server has VolumeAttributesClasses in
+// HasAttributesClasses tells whether the API server has VolumeAttributesClasses in
 // storage.k8s.io/v1, as Kubernetes has since 1.34.
-func HasModifications(client discovery.DiscoveryInterface) (bool, error) {
+func HasAttributesClasses(client discovery.DiscoveryInterface) (bool, error) {
 	resources, err := client.ServerResourcesForGroupVersion(storagev1.SchemeGroupVersion.String())
 	if apierrors.IsNotFound(err) {
 		return false, nil

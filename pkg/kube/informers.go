@@ -29,13 +29,13 @@ type Informers struct {
 	Classes cache.SharedIndexInformer
 	// Attachments is nil for a driver without PUBLISH_UNPUBLISH_VOLUME.
 	Attachments cache.SharedIndexInformer
-	// Modifications are VolumeAttributesClasses; nil for a driver without
+	// AttributesClasses are VolumeAttributesClasses; nil for a driver without
 	// MODIFY_VOLUME, and where the API server does not have them.
-	Modifications cache.SharedIndexInformer
-	// Nodes (metadata only) and Registrations (CSINodes) are nil for a driver
+	AttributesClasses cache.SharedIndexInformer
+	// Nodes (metadata only) and CSINodes are nil for a driver
 	// without topology whose capacity is not published, and in node deployment.
-	Nodes         cache.SharedIndexInformer
-	Registrations cache.SharedIndexInformer
+	Nodes    cache.SharedIndexInformer
+	CSINodes cache.SharedIndexInformer
 	// Capacities are CSIStorageCapacity objects; nil where they are not published.
 	Capacities cache.SharedIndexInformer
 	// Snapshots hold *source.Snapshot, Grants *source.Grant; nil where they are not
@@ -64,8 +64,8 @@ type Driver struct {
 	Topology bool
 	// Classes is false where classes are not needed.
 	Classes bool
-	// Modifications is false where VolumeAttributesClasses are not needed.
-	Modifications bool
+	// AttributesClasses is false where VolumeAttributesClasses are not needed.
+	AttributesClasses bool
 	// Capacity says which CSIStorageCapacity objects are needed, and asks for nodes
 	// and registrations, too; nil for none.
 	Capacity *CapacityScope
@@ -110,9 +110,9 @@ func NewInformers(clients *Clients, driver Driver) (*Informers, error) {
 		i.Classes = core.Storage().V1().StorageClasses().Informer()
 		transforms[i.Classes] = trimClass
 	}
-	if driver.Modifications && driver.Capabilities.Modify {
-		i.Modifications = core.Storage().V1().VolumeAttributesClasses().Informer()
-		transforms[i.Modifications] = trimModification
+	if driver.AttributesClasses && driver.Capabilities.Modify {
+		i.AttributesClasses = core.Storage().V1().VolumeAttributesClasses().Informer()
+		transforms[i.AttributesClasses] = trimModification
 	}
 	if driver.Capabilities.PublishUnpublish {
 		i.Attachments = core.Storage().V1().VolumeAttachments().Informer()
@@ -127,9 +127,9 @@ func NewInformers(clients *Clients, driver Driver) (*Informers, error) {
 	}
 	if driver.places() {
 		i.Nodes = meta.ForResource(schema.GroupVersionResource{Version: "v1", Resource: "nodes"}).Informer()
-		i.Registrations = core.Storage().V1().CSINodes().Informer()
+		i.CSINodes = core.Storage().V1().CSINodes().Informer()
 		transforms[i.Nodes] = trimNode
-		transforms[i.Registrations] = trimRegistration(driver.Name)
+		transforms[i.CSINodes] = trimRegistration(driver.Name)
 	}
 	for informer, transform := range transforms {
 		if err := informer.SetTransform(transform); err != nil {
@@ -146,7 +146,7 @@ func NewInformers(clients *Clients, driver Driver) (*Informers, error) {
 func (i *Informers) expectAll() {
 	for name, informer := range map[string]cache.SharedIndexInformer{
 		"PersistentVolumeClaims": i.Claims, "PersistentVolumes": i.Volumes, "StorageClasses": i.Classes,
-		"VolumeAttributesClasses": i.Modifications, "VolumeAttachments": i.Attachments, "Nodes": i.Nodes, "CSINodes": i.Registrations,
+		"VolumeAttributesClasses": i.AttributesClasses, "VolumeAttachments": i.Attachments, "Nodes": i.Nodes, "CSINodes": i.CSINodes,
 		"CSIStorageCapacities": i.Capacities, "VolumeSnapshots": i.Snapshots, "ReferenceGrants": i.Grants,
 	} {
 		if informer != nil {
@@ -168,6 +168,19 @@ func (i *Informers) Handle(informer cache.SharedIndexInformer, name string, hand
 	return nil
 }
 
+// HandleDetached has detached called with the name of the PersistentVolume of each
+// VolumeAttachment that goes. There are none where volumes are not attached.
+func (i *Informers) HandleDetached(name string, detached func(volume string)) error {
+	if i.Attachments == nil {
+		return nil
+	}
+	return i.Handle(i.Attachments, name, OnChange(func(_, _ *storagev1.VolumeAttachment) {}, func(attachment *storagev1.VolumeAttachment) {
+		if volume := attachment.Spec.Source.PersistentVolumeName; volume != nil {
+			detached(*volume)
+		}
+	}))
+}
+
 // ClaimLister lists claims.
 func (i *Informers) ClaimLister() corelisters.PersistentVolumeClaimLister {
 	return corelisters.NewPersistentVolumeClaimLister(i.Claims.GetIndexer())
@@ -186,13 +199,13 @@ func (i *Informers) ClassLister() storagelisters.StorageClassLister {
 	return storagelisters.NewStorageClassLister(i.Classes.GetIndexer())
 }
 
-// ModificationLister lists VolumeAttributesClasses; it is nil where they are not
+// AttributesClassLister lists VolumeAttributesClasses; it is nil where they are not
 // watched.
-func (i *Informers) ModificationLister() storagelisters.VolumeAttributesClassLister {
-	if i.Modifications == nil {
+func (i *Informers) AttributesClassLister() storagelisters.VolumeAttributesClassLister {
+	if i.AttributesClasses == nil {
 		return nil
 	}
-	return storagelisters.NewVolumeAttributesClassLister(i.Modifications.GetIndexer())
+	return storagelisters.NewVolumeAttributesClassLister(i.AttributesClasses.GetIndexer())
 }
 
 // Start starts all informers; they stop with the context.
@@ -298,7 +311,7 @@ func (i *Informers) FeedTopology(index *topology.Index, driver string, changed f
 	if err != nil {
 		return err
 	}
-	return i.Handle(i.Registrations, "topology keys", onEach(func(node *storagev1.CSINode) {
+	return i.Handle(i.CSINodes, "topology keys", onEach(func(node *storagev1.CSINode) {
 		keys, _ := registrationOf(node, driver)
 		tell(node.Name, index.SetRegistration(node.Name, keys))
 	}, func(node *storagev1.CSINode) {

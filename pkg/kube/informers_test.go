@@ -38,7 +38,7 @@ func everything() Driver {
 	return Driver{
 		Name:         driverName,
 		Capabilities: capability.Set{PublishUnpublish: true, Topology: true, Modify: true},
-		Topology:     true, Classes: true, Modifications: true,
+		Topology:     true, Classes: true, AttributesClasses: true,
 	}
 }
 
@@ -111,12 +111,12 @@ func TestInformersAreThoseThatAreNeeded(t *testing.T) {
 		driver Driver
 		want   []string
 	}{
-		"everything":              {everything(), []string{"Attachments", "Classes", "Modifications", "Nodes", "Registrations"}},
+		"everything":              {everything(), []string{"Attachments", "Classes", "AttributesClasses", "Nodes", "CSINodes"}},
 		"a driver that can't":     {without(func(d *Driver) { d.Capabilities = capability.Set{} }), []string{"Classes"}},
-		"topology not to use":     {without(func(d *Driver) { d.Topology = false }), []string{"Attachments", "Classes", "Modifications"}},
-		"classes not needed":      {without(func(d *Driver) { d.Classes = false }), []string{"Attachments", "Modifications", "Nodes", "Registrations"}},
-		"modification not to use": {without(func(d *Driver) { d.Modifications = false }), []string{"Attachments", "Classes", "Nodes", "Registrations"}},
-		"node deployment":         {without(func(d *Driver) { d.Home, d.Capacity = homeNode(), withCapacity().Capacity }), []string{"Attachments", "Capacities", "Classes", "Modifications"}},
+		"topology not to use":     {without(func(d *Driver) { d.Topology = false }), []string{"Attachments", "Classes", "AttributesClasses"}},
+		"classes not needed":      {without(func(d *Driver) { d.Classes = false }), []string{"Attachments", "AttributesClasses", "Nodes", "CSINodes"}},
+		"modification not to use": {without(func(d *Driver) { d.AttributesClasses = false }), []string{"Attachments", "Classes", "Nodes", "CSINodes"}},
+		"node deployment":         {without(func(d *Driver) { d.Home, d.Capacity = homeNode(), withCapacity().Capacity }), []string{"Attachments", "Capacities", "Classes", "AttributesClasses"}},
 		"nothing":                 {Driver{Name: driverName}, nil},
 	}
 	for name, c := range cases {
@@ -125,7 +125,7 @@ func TestInformersAreThoseThatAreNeeded(t *testing.T) {
 			var got []string
 			for kind, informer := range map[string]cache.SharedIndexInformer{
 				"Claims": i.Claims, "Volumes": i.Volumes, "Classes": i.Classes, "Attachments": i.Attachments,
-				"Modifications": i.Modifications, "Nodes": i.Nodes, "Registrations": i.Registrations,
+				"AttributesClasses": i.AttributesClasses, "Nodes": i.Nodes, "CSINodes": i.CSINodes,
 				"Capacities": i.Capacities,
 			} {
 				if informer != nil {
@@ -138,8 +138,8 @@ func TestInformersAreThoseThatAreNeeded(t *testing.T) {
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("informers (-want +got):\n%s", diff)
 			}
-			if (i.ClassLister() != nil) != (i.Classes != nil) || (i.ModificationLister() != nil) != (i.Modifications != nil) {
-				t.Errorf("there are listers of classes: %t, of VolumeAttributesClasses: %t", i.ClassLister() != nil, i.ModificationLister() != nil)
+			if (i.ClassLister() != nil) != (i.Classes != nil) || (i.AttributesClassLister() != nil) != (i.AttributesClasses != nil) {
+				t.Errorf("there are listers of classes: %t, of VolumeAttributesClasses: %t", i.ClassLister() != nil, i.AttributesClassLister() != nil)
 			}
 		})
 	}
@@ -194,7 +194,7 @@ func TestInformersStoreWhatIsTrimmed(t *testing.T) {
 		if stored := c.Attachments.GetStore().List()[0].(*storagev1.VolumeAttachment); stored.Spec.Attacher != "" {
 			t.Errorf("the attachment is stored as %+v", stored)
 		}
-		if stored := c.Registrations.GetStore().List()[0].(*storagev1.CSINode); stored.Spec.Drivers[0].NodeID != "" {
+		if stored := c.CSINodes.GetStore().List()[0].(*storagev1.CSINode); stored.Spec.Drivers[0].NodeID != "" {
 			t.Errorf("the CSINode is stored as %+v", stored)
 		}
 		if stored := c.Nodes.GetStore().List()[0].(*metav1.PartialObjectMetadata); stored.Annotations != nil || stored.Labels["zone"] != "a" {
@@ -407,7 +407,7 @@ func TestFeedTopologyOnlyReads(t *testing.T) {
 		if keys := index.Facts("n1").Keys; len(keys) != len(unsorted) {
 			t.Fatalf("the index knows the keys %q", keys)
 		}
-		object, exists, err := c.Registrations.GetStore().GetByKey("n1")
+		object, exists, err := c.CSINodes.GetStore().GetByKey("n1")
 		if err != nil || !exists {
 			t.Fatalf("the cache has no CSINode: %v", err)
 		}
@@ -425,7 +425,7 @@ func TestNothingIsLookedAtAgainByTime(t *testing.T) {
 			&corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "volume"}}, &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "class"}},
 			attachment("a1", "volume", "n1"), node("n1", "a"), registration("n1", "zone"))
 		told := atomic.Int32{}
-		informers := []cache.SharedIndexInformer{c.Claims, c.Volumes, c.Classes, c.Attachments, c.Nodes, c.Registrations}
+		informers := []cache.SharedIndexInformer{c.Claims, c.Volumes, c.Classes, c.Attachments, c.Nodes, c.CSINodes}
 		for _, informer := range informers {
 			if err := c.Handle(informer, "all", cache.ResourceEventHandlerFuncs{
 				AddFunc:    func(any) { told.Add(1) },

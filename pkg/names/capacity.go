@@ -15,10 +15,7 @@ const (
 	CapacityPrefix = "csisc-"
 )
 
-// Reasons of events.
+// Reasons of events; [Events] describes all of them.
 const (
-	// ReasonStorageCapacityFailed, Warning, on a class: the driver has not told how
-	// much capacity there is for it somewhere. Mend: what the driver's error says; it
-	// is asked again after a back-off.
 	ReasonStorageCapacityFailed = "StorageCapacityFailed"
 )

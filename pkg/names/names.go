@@ -86,21 +86,12 @@ const (
 // volume.
 const ProvisionerIdentity = "storage.kubernetes.io/csiProvisionerIdentity"
 
-// Reasons of events.
+// Reasons of events; [Events] describes all of them.
 const (
-	// ReasonProvisioning, Normal, on a claim: the work on its volume begins, or is
-	// left to a volume populator.
-	ReasonProvisioning = "Provisioning"
-	// ReasonProvisioningSucceeded, Normal, on a claim: the PersistentVolume is
-	// stored.
+	ReasonProvisioning          = "Provisioning"
 	ReasonProvisioningSucceeded = "ProvisioningSucceeded"
-	// ReasonProvisioningFailed, Warning, on a claim: an attempt has failed. Mend: what
-	// the text names in the claim, its class, a Secret or the rights of the sidecar;
-	// what is watched is tried again at once, all else after a back-off.
-	ReasonProvisioningFailed = "ProvisioningFailed"
-	// ReasonVolumeFailedDelete, Warning, on a volume: a deletion has failed. Mend: what
-	// the text names; it is tried again until the driver has deleted the volume.
-	ReasonVolumeFailedDelete = "VolumeFailedDelete"
+	ReasonProvisioningFailed    = "ProvisioningFailed"
+	ReasonVolumeFailedDelete    = "VolumeFailedDelete"
 )
 
 // Growing a volume.
@@ -117,18 +108,10 @@ const (
 	// starts with it.
 	PreResizeCapacity = "volume.alpha.kubernetes.io/pre-resize-capacity"
 
-	// ReasonResizing, Normal, on a claim: an expansion begins.
-	ReasonResizing = "Resizing"
-	// ReasonFileSystemResizeRequired, Normal, on a claim: the driver has done its
-	// part, the node's is to come.
+	ReasonResizing                 = "Resizing"
 	ReasonFileSystemResizeRequired = "FileSystemResizeRequired"
-	// ReasonVolumeResizeSuccessful, Normal, on a claim: the volume has grown, and
-	// the node has nothing to do.
-	ReasonVolumeResizeSuccessful = "VolumeResizeSuccessful"
-	// ReasonVolumeResizeFailed, Warning, on a claim: an attempt has failed, or
-	// something about it wants attention. Mend: what the text names; a size that the
-	// driver can't make is mended by asking for another one.
-	ReasonVolumeResizeFailed = "VolumeResizeFailed"
+	ReasonVolumeResizeSuccessful   = "VolumeResizeSuccessful"
+	ReasonVolumeResizeFailed       = "VolumeResizeFailed"
 )
 
 // Modifying a volume.
@@ -137,19 +120,10 @@ const (
 	// ModifyingVolume when the driver's last call is over and has failed.
 	ConditionWaitingForRetry = "WaitingForRetry"
 
-	// ReasonVolumeModify, Normal, on a claim: the driver is asked for a
-	// VolumeAttributesClass for the first time.
-	ReasonVolumeModify = "VolumeModify"
-	// ReasonVolumeModifySuccessful, Normal, on a claim: the volume has got its
-	// VolumeAttributesClass.
+	ReasonVolumeModify           = "VolumeModify"
 	ReasonVolumeModifySuccessful = "VolumeModifySuccessful"
-	// ReasonVolumeModifyCanceled, Normal, on a claim: a VolumeAttributesClass
-	// that it asked for is no longer asked for.
-	ReasonVolumeModifyCanceled = "VolumeModifyCanceled"
-	// ReasonVolumeModifyFailed, Warning, on a claim: an attempt has failed, or
-	// can't be made. Mend: make the VolumeAttributesClass that the text names, or
-	// name another one in the claim.
-	ReasonVolumeModifyFailed = "VolumeModifyFailed"
+	ReasonVolumeModifyCanceled   = "VolumeModifyCanceled"
+	ReasonVolumeModifyFailed     = "VolumeModifyFailed"
 )
 
 // The journal of volumes in creation: ConfigMaps in the sidecar's namespace.
@@ -162,9 +136,6 @@ const (
 	// the node.
 	JournalNodeLabel = "csi-provisioner/journal-node"
 
-	// ReasonJournalUnavailable, Warning, on the sidecar's own pod: volumes can't
-	// be recorded before they are created. Mend: grant the rights for ConfigMaps of
-	// deploy/kubernetes/rbac.yaml, or set --provisioning-journal=off.
 	ReasonJournalUnavailable = "JournalUnavailable"
 	// ReasonJournalUnreadable, Warning, on the sidecar's own pod: a record of a volume in
 	// creation can't be read, and is kept. Mend: run the version of the sidecar that has

@@ -2,7 +2,6 @@ package sidecar
 
 import (
 	"context"
-	"errors"
 
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/client-go/kubernetes"
@@ -99,18 +98,8 @@ func (p *process) segmentsOfPlaces() *plan.Segments {
 	return plan.FixedSegments(p.node.home.Place)
 }
 
-// subscribe: see [part].
-func (c *publisher) subscribe(p *process) error {
-	return errors.Join(
-		p.informers.FeedNodes(c.controller, p.session.Info().Name),
-		p.informers.Handle(p.informers.Classes, "classes with capacity", kube.OnChange(
-			c.controller.ClassChanged, c.controller.ClassGone)),
-		p.informers.Handle(p.informers.Capacities, "capacities", kube.OnChange(
-			c.controller.ObjectChanged, c.controller.ObjectGone)),
-		p.informers.Handle(p.informers.Volumes, "volumes that take capacity", kube.OnChange(
-			c.controller.VolumeChanged, c.controller.VolumeGone)),
-	)
-}
+// watch: see [part].
+func (c *publisher) watch(p *process) error { return c.controller.Watch(p.informers) }
 
 // prepare has nothing to do: the objects say all that there is to take over.
 func (c *publisher) prepare(context.Context, context.Context) error { return nil }

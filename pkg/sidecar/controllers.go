@@ -25,9 +25,9 @@ const minInProgress = 64
 
 // part is what takes the place of one sidecar while this process has the leases.
 type part interface {
-	// subscribe has the part told of what changes, beginning with what there is
-	// now.
-	subscribe(p *process) error
+	// watch has the part's controllers watch what concerns them, beginning with what
+	// there is now.
+	watch(p *process) error
 	// prepare takes over from the process that worked before. It is called once,
 	// before run, and the error says why there can be no work.
 	prepare(ctx, stop context.Context) error
@@ -110,7 +110,7 @@ func (p *process) work(ctx, stop context.Context) error {
 		return err
 	}
 	for _, part := range parts {
-		if err := part.subscribe(p); err != nil {
+		if err := part.watch(p); err != nil {
 			return err
 		}
 	}

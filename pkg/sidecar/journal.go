@@ -96,6 +96,9 @@ func reasonOf(problem error) string {
 
 // prepare takes over what the process that worked before has begun.
 func (c *provisioner) prepare(ctx, stop context.Context) error {
+	if err := c.provision.TakeOver(); err != nil {
+		return err
+	}
 	for {
 		err := c.adopt(ctx)
 		if err == nil || errors.Is(err, kube.ErrNoAccess) {

@@ -5,17 +5,12 @@ import (
 	"errors"
 	"sync"
 
-	corev1 "k8s.io/api/core/v1"
-	storagev1 "k8s.io/api/storage/v1"
-
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller/deletion"
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller/provision"
 	"github.com/csi-provisioner/csi-provisioner/pkg/journal"
-	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 	"github.com/csi-provisioner/csi-provisioner/pkg/options"
 	plan "github.com/csi-provisioner/csi-provisioner/pkg/plan/provision"
-	"github.com/csi-provisioner/csi-provisioner/pkg/plan/topology"
 )
 
 // provisioner creates and deletes volumes.
@@ -35,7 +30,7 @@ func (p *process) newProvisioner(s shared, stop <-chan struct{}) (*provisioner, 
 		Volumes:    p.informers.VolumeLister(),
 		Classes:    p.informers.ClassLister(),
 		InTree:     p.inTree,
-		Attributes: p.informers.ModificationLister(),
+		Attributes: p.informers.AttributesClassLister(),
 		Places:     p.places,
 		Driver:     s.driver,
 		Capacity:   p.roomOfNode(stop),
@@ -116,81 +111,13 @@ func PlanOptions(c options.Config, attributes bool) plan.Options {
 	}
 }
 
-// subscribe has the controllers told of what changes, beginning with what there
-// is now.
-func (c *provisioner) subscribe(p *process) error {
-	driver := plan.Driver{Name: p.session.Info().Name, InTreePlugin: p.inTree.Plugin()}
-	err := errors.Join(
-		// First, so that no claim is decided on before the places are known.
-		p.informers.FeedTopology(p.places, driver.Name, c.topologyChanged),
-		p.informers.Handle(p.informers.Classes, "classes", kube.OnChange(func(old, class *storagev1.StorageClass) {
-			if provision.ClassDiffers(old, class) {
-				c.classChanged(class.Name)
-			}
-		}, func(class *storagev1.StorageClass) {
-			c.classChanged(class.Name)
-		})),
-		p.informers.Handle(p.informers.Volumes, "volumes", kube.OnChange(func(_, volume *corev1.PersistentVolume) {
-			if c.deletion.Wants(volume) {
-				c.volumes.Add(volume.Name)
-			}
-		}, func(volume *corev1.PersistentVolume) {
-			c.deletion.VolumeGone(volume.UID)
-			c.claims.Wake(provision.VolumeGone(volume.Name))
-		})),
-		p.informers.Handle(p.informers.Claims, "claims", kube.OnChange(func(old, claim *corev1.PersistentVolumeClaim) {
-			c.claimChanged(driver, old, claim)
-		}, func(claim *corev1.PersistentVolumeClaim) {
-			if driver.IsAsked(claim) {
-				c.claims.Add(provision.KeyOf(claim))
-			}
-		})),
+// watch: see [part].
+func (c *provisioner) watch(p *process) error {
+	return errors.Join(
+		c.provision.Watch(p.informers, p.places, c.claims),
+		c.deletion.Watch(p.informers, c.volumes),
+		c.guard.watch(c.claims),
 	)
-	err = errors.Join(err, c.guard.subscribe(c.claims), c.followAttributes(p))
-	if p.informers.Attachments == nil {
-		return err
-	}
-	return errors.Join(err, p.informers.Handle(p.informers.Attachments, "attachments", kube.OnChange(
-		func(_, _ *storagev1.VolumeAttachment) {},
-		func(attachment *storagev1.VolumeAttachment) {
-			if volume := attachment.Spec.Source.PersistentVolumeName; volume != nil {
-				c.volumes.Wake(deletion.Detached(*volume))
-			}
-		})))
-}
-
-func (c *provisioner) classChanged(name string) {
-	c.claims.Wake(provision.ClassChanged(name))
-	c.volumes.Wake(deletion.ClassChanged(name))
-}
-
-func (c *provisioner) topologyChanged(node string, what topology.Change) {
-	if what.Node {
-		c.claims.Wake(provision.NodeChanged(node))
-	}
-	if what.Places {
-		c.claims.Wake(provision.TopologyChanged())
-	}
-}
-
-// followAttributes wakes the claims that wait for their VolumeAttributesClass.
-func (c *provisioner) followAttributes(p *process) error {
-	if p.informers.Modifications == nil {
-		return nil
-	}
-	changed := func(class *storagev1.VolumeAttributesClass) { c.claims.Wake(provision.AttributesChanged(class.Name)) }
-	return p.informers.Handle(p.informers.Modifications, "VolumeAttributesClasses of new volumes", kube.OnChange(
-		func(old, class *storagev1.VolumeAttributesClass) {
-			if provision.AttributesDiffer(old, class) {
-				changed(class)
-			}
-		}, changed))
-}
-
-func (c *provisioner) claimChanged(driver plan.Driver, old, claim *corev1.PersistentVolumeClaim) {
-	if provision.Wants(driver, old, claim) {
-		c.claims.Add(provision.KeyOf(claim))
-	}
 }
 
 // run works until stop is closed or ctx ends. The journal is closed when nobody
@@ -211,6 +138,6 @@ func (c *provisioner) run(ctx context.Context, stop <-chan struct{}) {
 
 // driverBack wakes what waits for the driver.
 func (c *provisioner) driverBack() {
-	c.claims.Wake(provision.DriverBack())
-	c.volumes.Wake(deletion.DriverBack())
+	c.claims.Wake(controller.DriverReconnected())
+	c.volumes.Wake(controller.DriverReconnected())
 }

@@ -7,8 +7,6 @@ import (
 	"sync"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/klog/v2"
 
@@ -65,7 +63,7 @@ func (p *process) newResizer(s shared) (*resizer, error) {
 	if r.expand, err = controller.New(p.queue("expansions", z.Threads, z.RetryStart, z.RetryMax), r.grower); err != nil {
 		return nil, err
 	}
-	if p.informers.Modifications == nil {
+	if p.informers.AttributesClasses == nil {
 		return r, nil
 	}
 	return r, r.addModifier(s)
@@ -77,7 +75,7 @@ func (r *resizer) addModifier(s shared) error {
 	r.modifier = modify.New(modify.Deps{
 		Claims:       p.informers.ClaimLister(),
 		Volumes:      p.informers.VolumeLister(),
-		Classes:      p.informers.ModificationLister(),
+		Classes:      p.informers.AttributesClassLister(),
 		Driver:       s.driver,
 		Secrets:      s.secrets,
 		ClaimStatus:  s.claims,
@@ -96,80 +94,13 @@ func (r *resizer) addModifier(s shared) error {
 	return err
 }
 
-// subscribe: see [part].
-func (r *resizer) subscribe(p *process) error {
-	err := errors.Join(
-		p.informers.Handle(p.informers.Volumes, "volumes to grow", kube.OnChange(func(_, volume *corev1.PersistentVolume) {
-			r.volumeChanged(volume)
-		}, func(volume *corev1.PersistentVolume) {
-			r.grower.VolumeShown(volume)
-		})),
-		p.informers.Handle(p.informers.Claims, "claims to grow and modify", kube.OnChange(func(old, claim *corev1.PersistentVolumeClaim) {
-			r.grower.ClaimShown(claim)
-			r.look(old, claim)
-		}, func(claim *corev1.PersistentVolumeClaim) {
-			r.grower.ClaimShown(claim)
-			r.claimGone(claim)
-		})),
-		r.subscribeModifier(p),
-	)
-	if p.informers.Attachments == nil {
-		return err
-	}
-	return errors.Join(err, p.informers.Handle(p.informers.Attachments, "attachments of volumes to grow", kube.OnChange(
-		func(_, _ *storagev1.VolumeAttachment) {},
-		func(attachment *storagev1.VolumeAttachment) {
-			if volume := attachment.Spec.Source.PersistentVolumeName; volume != nil {
-				r.expand.Wake(expand.Detached(*volume))
-			}
-		})))
-}
-
-func (r *resizer) subscribeModifier(p *process) error {
-	if r.modify == nil {
-		return nil
-	}
-	classChanged := func(class *storagev1.VolumeAttributesClass) { r.modify.Wake(modify.ClassChanged(class.Name)) }
-	return errors.Join(
-		p.informers.Handle(p.informers.Modifications, "VolumeAttributesClasses", kube.OnChange(
-			func(_, class *storagev1.VolumeAttributesClass) { classChanged(class) }, classChanged)),
-		p.informers.Handle(p.informers.Claims, "written claims", kube.OnChange(func(_, claim *corev1.PersistentVolumeClaim) {
-			r.modifier.ClaimShown(claim)
-		}, r.modifier.ClaimShown)),
-	)
-}
-
-// look queues a claim that changes from old, which is nil for one that appears, if
-// there may be something to do about it.
-func (r *resizer) look(old, claim *corev1.PersistentVolumeClaim) {
-	if expand.Wants(old, claim) {
-		r.expand.Add(expand.KeyOf(claim))
-	}
-	if r.modify != nil && modify.Wants(old, claim) {
-		r.modify.Add(modify.KeyOf(claim))
-	}
-}
-
-// claimGone has the claim reconciled once more: its keys wait for nothing any more, and
-// what is known of it is forgotten.
-func (r *resizer) claimGone(claim *corev1.PersistentVolumeClaim) {
-	r.expand.Add(expand.KeyOf(claim))
+// watch: see [part].
+func (r *resizer) watch(p *process) error {
+	err := r.grower.Watch(p.informers, r.expand)
 	if r.modify != nil {
-		r.modify.Add(modify.KeyOf(claim))
+		err = errors.Join(err, r.modifier.Watch(p.informers, r.modify))
 	}
-}
-
-// volumeChanged wakes the claim that waits for its volume, and has a volume
-// looked at that may carry an annotation that is to go.
-func (r *resizer) volumeChanged(volume *corev1.PersistentVolume) {
-	r.grower.VolumeShown(volume)
-	r.expand.Wake(expand.VolumeSeen(volume.Name))
-	if r.modify != nil {
-		r.modify.Wake(modify.VolumeSeen(volume.Name))
-	}
-	if claim := volume.Spec.ClaimRef; claim != nil && expand.Annotated(volume) {
-		r.expand.Add(expand.Key{Namespace: claim.Namespace, Name: claim.Name, UID: claim.UID})
-	}
+	return err
 }
 
 // prepare has nothing to do: all that is to be taken over is written on the
@@ -210,15 +141,18 @@ func (r *resizer) resync(ctx context.Context, stop <-chan struct{}) {
 			klog.FromContext(ctx).Error(err, "Looking at all claims again")
 		}
 		for _, claim := range claims {
-			r.look(nil, claim)
+			expand.Look(nil, claim, r.expand)
+			if r.modify != nil {
+				modify.Look(nil, claim, r.modify)
+			}
 		}
 	}
 }
 
 // driverBack: see [part].
 func (r *resizer) driverBack() {
-	r.expand.Wake(expand.DriverBack())
+	r.expand.Wake(controller.DriverReconnected())
 	if r.modify != nil {
-		r.modify.Wake(modify.DriverBack())
+		r.modify.Wake(controller.DriverReconnected())
 	}
 }

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
+	"github.com/csi-provisioner/csi-provisioner/pkg/controller/expand"
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller/modify"
 	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 	"github.com/csi-provisioner/csi-provisioner/test/tables"
@@ -28,7 +29,7 @@ func (w *waiter) Reconcile(context.Context, kube.ClaimKey) (controller.Result, e
 	if w.gone {
 		return controller.Result{}, nil
 	}
-	return controller.Result{WaitFor: []controller.Dependency{modify.ClassChanged("gold")}}, nil
+	return controller.Result{WaitFor: []controller.Dependency{controller.AttributesClassChanged("gold")}}, nil
 }
 
 // Of a claim that has gone while its keys waited for something, nothing is kept.
@@ -56,7 +57,8 @@ func TestClaimThatHasGoneWaitsForNothing(t *testing.T) {
 		w.mu.Lock()
 		w.gone = true
 		w.mu.Unlock()
-		r.claimGone(claim)
+		expand.Gone(claim, r.expand)
+		modify.Gone(claim, r.modify)
 		synctest.Wait()
 		if kept := tables.NotEmpty(r); len(kept) > 0 {
 			t.Errorf("kept is %q", kept)

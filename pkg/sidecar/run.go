@@ -161,15 +161,15 @@ func (p *process) watch(ctx, background context.Context) error {
 		return err
 	}
 	p.informers, err = kube.NewInformers(p.clients, kube.Driver{
-		Name:          info.Name,
-		Capabilities:  info.Capabilities,
-		InTree:        p.inTree,
-		Topology:      p.config.Gates.Topology && p.config.Controllers.Provisioner,
-		Classes:       p.config.Controllers.Provisioner || p.config.Resizer.BackfillSecrets,
-		Modifications: p.attributes,
-		Capacity:      p.capacity.scope(),
-		Sources:       sources,
-		Home:          p.home(),
+		Name:              info.Name,
+		Capabilities:      info.Capabilities,
+		InTree:            p.inTree,
+		Topology:          p.config.Gates.Topology && p.config.Controllers.Provisioner,
+		Classes:           p.config.Controllers.Provisioner || p.config.Resizer.BackfillSecrets,
+		AttributesClasses: p.attributes,
+		Capacity:          p.capacity.scope(),
+		Sources:           sources,
+		Home:              p.home(),
 	})
 	if err != nil {
 		return err
@@ -185,7 +185,7 @@ func (p *process) hasAttributes() (bool, error) {
 	if !p.config.Gates.VolumeAttributesClass {
 		return false, nil
 	}
-	return kube.HasModifications(p.clients.Core.Discovery())
+	return kube.HasAttributesClasses(p.clients.Core.Discovery())
 }
 
 // newIdentity names this process in the volumes that it makes, as

@@ -91,9 +91,9 @@ func (g *guard) begin(p *process, j *journal.Journal, volumes guardedBy) error {
 // released has a source looked at that a volume no longer is made from.
 func (g *guard) released(key source.Key) { g.queue.Add(key) }
 
-// subscribe has sources looked at when they, or those who need them, change, and
+// watch has sources looked at when they, or those who need them, change, and
 // wakes the claims that wait for them.
-func (g *guard) subscribe(claims *controller.Controller[provision.Key]) error {
+func (g *guard) watch(claims *controller.Controller[provision.Key]) error {
 	err := errors.Join(
 		g.informers.Handle(g.informers.Claims, "claims and their sources", kube.OnChange(func(old, claim *corev1.PersistentVolumeClaim) {
 			g.claimChanged(claims, old, claim)

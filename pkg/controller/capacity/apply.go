@@ -15,15 +15,12 @@ import (
 	plan "github.com/csi-provisioner/csi-provisioner/pkg/plan/capacity"
 )
 
-// DriverBack is woken when the driver has come back.
-func DriverBack() controller.Dependency { return controller.Dependency{Kind: "Driver"} }
-
 // result says when a pair is looked at again.
 func result(err error) (controller.Result, error) {
 	if err == nil {
 		return controller.Result{}, nil
 	}
-	return controller.Result{WaitFor: []controller.Dependency{DriverBack()}}, err
+	return controller.Result{WaitFor: []controller.Dependency{controller.DriverReconnected()}}, err
 }
 
 func (c *Controller) apply(ctx context.Context, in plan.Input, d plan.Decision) error {

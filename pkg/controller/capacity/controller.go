@@ -6,7 +6,6 @@ import (
 	"time"
 
 	storagev1 "k8s.io/api/storage/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	storagelisters "k8s.io/client-go/listers/storage/v1"
 	"k8s.io/utils/clock"
 
@@ -24,7 +23,7 @@ type Deps struct {
 
 	Driver csi.Capacity
 	Store  Store
-	Events EventSender
+	Events kube.EventSender
 	Clock  clock.WithTicker
 }
 
@@ -41,11 +40,6 @@ type Store interface {
 	Create(ctx context.Context, object *storagev1.CSIStorageCapacity) error
 	Patch(ctx context.Context, from, to *storagev1.CSIStorageCapacity) (*storagev1.CSIStorageCapacity, error)
 	Delete(ctx context.Context, object *storagev1.CSIStorageCapacity) error
-}
-
-// EventSender sends events; see [kube.Events].
-type EventSender interface {
-	Warning(object runtime.Object, reason, message string)
 }
 
 // Config is what the controller is set to.

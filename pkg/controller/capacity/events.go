@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 
+	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
 	plan "github.com/csi-provisioner/csi-provisioner/pkg/plan/capacity"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/topology"
 )
@@ -122,7 +123,7 @@ func (c *Controller) Exhausted(request *csipb.CreateVolumeRequest) {
 }
 
 // DriverBack tells that the driver has come back.
-func (c *Controller) DriverBack() { c.engine.Wake(DriverBack()) }
+func (c *Controller) DriverBack() { c.engine.Wake(controller.DriverReconnected()) }
 
 func (c *Controller) lookAtSegment(segment string) {
 	for _, class := range c.publishedClasses() {

@@ -344,6 +344,11 @@ func (w *world) Delete(_ context.Context, o *storagev1.CSIStorageCapacity) error
 }
 
 // Warning takes the controller's events.
+// Normal implements kube.EventSender: this controller has no good news.
+func (w *world) Normal(_ runtime.Object, reason, message string) {
+	w.t.Errorf("the event %s is sent: %s", reason, message)
+}
+
 func (w *world) Warning(object runtime.Object, reason, message string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

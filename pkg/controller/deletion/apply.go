@@ -8,11 +8,13 @@ import (
 
 	csipb "github.com/container-storage-interface/spec/lib/go/csi"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/klog/v2"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
 	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
 	"github.com/csi-provisioner/csi-provisioner/pkg/journal"
+	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/deletion"
 	"github.com/csi-provisioner/csi-provisioner/pkg/secrets"
 )
@@ -37,13 +39,16 @@ func (c *Controller) apply(ctx context.Context, volume *corev1.PersistentVolume,
 		c.report(volume, d.Err)
 		return controller.Result{
 			RequeueAfter: c.config.AttachedRetry,
-			WaitFor:      []controller.Dependency{Detached(volume.Name)},
+			WaitFor:      []controller.Dependency{controller.Detached(volume.Name)},
 		}, controller.Terminal(d.Err)
 	case deletion.Reject:
-		return c.failed(volume, d.Err, ClassChanged(volume.Spec.StorageClassName))
+		return c.failed(volume, d.Err, controller.ClassChanged(volume.Spec.StorageClassName))
 	case deletion.Act:
 		if err := c.settle(ctx, volume); err != nil {
 			return c.whenSettled(volume, err)
+		}
+		if err := c.stillLive(ctx, volume, d); err != nil {
+			return c.notLive(ctx, volume, err)
 		}
 		started := c.deps.Clock.Now()
 		err := c.delete(ctx, volume, d)
@@ -73,6 +78,39 @@ func (c *Controller) still(ctx context.Context, volume *corev1.PersistentVolume,
 		return err
 	}
 	return d.Still(input)
+}
+
+// stillLive does so by what the API server says, as long as the caches of a process that
+// has just taken over may be behind: somebody may have saved the volume, and the process
+// that worked before may have let it go.
+func (c *Controller) stillLive(ctx context.Context, volume *corev1.PersistentVolume, d deletion.Decision) error {
+	if c.deps.Clock.Since(c.since) >= controller.Lag {
+		return nil
+	}
+	current, err := c.deps.Store.Get(ctx, volume.Name)
+	switch {
+	case apierrors.IsNotFound(err), err == nil && current.UID != volume.UID:
+		return fmt.Errorf("%w: PersistentVolume %q has gone", csi.ErrWithdrawn, volume.Name)
+	case err != nil:
+		return err
+	}
+	input, err := c.gather(ctx, current)
+	if err != nil {
+		return err
+	}
+	if err := d.Still(input); err != nil {
+		return fmt.Errorf("%w: %w", csi.ErrWithdrawn, err)
+	}
+	return nil
+}
+
+// notLive waits until the cache has caught up, or the API server can be asked.
+func (c *Controller) notLive(ctx context.Context, volume *corev1.PersistentVolume, err error) (controller.Result, error) {
+	if !errors.Is(err, csi.ErrWithdrawn) {
+		return c.failed(volume, err)
+	}
+	klog.FromContext(ctx).Info("Not deleting the volume, as the cache is behind the API server", "reason", err)
+	return controller.Result{RequeueAfter: openRetry}, nil
 }
 
 // withdrawn has the volume reconciled again at once. Nothing has failed.
@@ -152,13 +190,9 @@ func (c *Controller) forgetVolume(ctx context.Context, volume *corev1.Persistent
 // reason to keep the volume: many drivers need none to delete, and Secrets are
 // often deleted together with the claims. The driver says if it does need it.
 func (c *Controller) credentials(ctx context.Context, ref *secrets.Ref) secrets.Credentials {
-	if ref == nil {
-		return secrets.Credentials{}
-	}
-	credentials, err := c.deps.Secrets.Get(ctx, *ref)
+	credentials, err := kube.ReadCredentials(ctx, c.deps.Secrets, ref, "DeleteVolume")
 	if err != nil {
 		klog.FromContext(ctx).Error(err, "Deleting the volume without its secret")
-		return secrets.Credentials{}
 	}
 	return credentials
 }

@@ -8,7 +8,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	storagelisters "k8s.io/client-go/listers/storage/v1"
@@ -21,7 +20,6 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/capability"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/deletion"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/topology"
-	"github.com/csi-provisioner/csi-provisioner/pkg/secrets"
 )
 
 // Deps are what the controller works with; all are needed.
@@ -32,10 +30,10 @@ type Deps struct {
 	InTree      InTree
 
 	Driver  csi.Volumes
-	Secrets SecretReader
+	Secrets kube.SecretReader
 	Store   VolumeStore
 	Journal Journal
-	Events  EventSender
+	Events  kube.EventSender
 
 	Metrics *metrics.Volumes
 	Locks   *controller.VolumeLocks
@@ -55,14 +53,9 @@ type InTree interface {
 	Class(ctx context.Context, class *storagev1.StorageClass) (*storagev1.StorageClass, error)
 }
 
-// SecretReader reads Secrets; see [kube.Secrets].
-type SecretReader interface {
-	Get(ctx context.Context, ref secrets.Ref) (secrets.Credentials, error)
-	Forget(ref secrets.Ref)
-}
-
-// VolumeStore changes PersistentVolumes; see [kube.Volumes].
+// VolumeStore reads and changes PersistentVolumes; see [kube.Volumes].
 type VolumeStore interface {
+	Get(ctx context.Context, name string) (*corev1.PersistentVolume, error)
 	AddFinalizer(ctx context.Context, volume *corev1.PersistentVolume) error
 	RemoveFinalizer(ctx context.Context, volume *corev1.PersistentVolume) error
 	Delete(ctx context.Context, name string, uid types.UID) error
@@ -72,11 +65,6 @@ type VolumeStore interface {
 // [journal.Journal].
 type Journal interface {
 	Settle(ctx context.Context, claim types.UID) error
-}
-
-// EventSender sends events; see [kube.Events].
-type EventSender interface {
-	Warning(object runtime.Object, reason, message string)
 }
 
 // Config is what the controller is set to.
@@ -97,25 +85,14 @@ type Controller struct {
 	config Config
 	// deleted are the PersistentVolumes, by UID, that the informer still shows.
 	deleted *kube.Expectations
+	// since is when this process took over.
+	since time.Time
 }
 
 // New returns a controller; it starts nothing.
 func New(deps Deps, config Config) *Controller {
-	return &Controller{deps: deps, config: config, deleted: &kube.Expectations{}}
+	return &Controller{deps: deps, config: config, deleted: &kube.Expectations{}, since: deps.Clock.Now()}
 }
-
-// Detached is woken when a VolumeAttachment of the volume goes away.
-func Detached(volume string) controller.Dependency {
-	return controller.Dependency{Kind: "VolumeAttachment", Name: volume}
-}
-
-// ClassChanged is woken when the class of that name appears, changes or goes.
-func ClassChanged(name string) controller.Dependency {
-	return controller.Dependency{Kind: "StorageClass", Name: name}
-}
-
-// DriverBack is woken when the driver has come back.
-func DriverBack() controller.Dependency { return controller.Dependency{Kind: "Driver"} }
 
 // VolumeGone notes that the informer no longer shows a PersistentVolume.
 func (c *Controller) VolumeGone(uid types.UID) { c.deleted.Observe(string(uid)) }

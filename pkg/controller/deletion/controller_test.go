@@ -103,8 +103,8 @@ func TestAttachedVolumeWaits(t *testing.T) {
 	if diff := cmp.Diff(want, result); diff != "" {
 		t.Errorf("result (-want +got):\n%s", diff)
 	}
-	if deletion.Detached("pv-1") != want.WaitFor[0] {
-		t.Errorf("%v wakes the volume, which waits for %v", deletion.Detached("pv-1"), want.WaitFor)
+	if controller.Detached("pv-1") != want.WaitFor[0] {
+		t.Errorf("%v wakes the volume, which waits for %v", controller.Detached("pv-1"), want.WaitFor)
 	}
 	w.expectCalls()
 	w.expectWarnings(message)
@@ -138,7 +138,7 @@ func TestRejected(t *testing.T) {
 			w.subject = deletion.New(w.deps, w.config)
 			w.attachedTo = []string{"node-a"}
 			message := `CSI driver "block.csi.example" can't delete volumes: it does not report the ` + test.missing
-			w.failing(message, deletion.ClassChanged("fast"))
+			w.failing(message, controller.ClassChanged("fast"))
 			w.expectCalls()
 			w.expectWarnings(message)
 		})
@@ -183,7 +183,7 @@ func TestSecretThatCannotBeResolved(t *testing.T) {
 	w := newWorld(t, func(v *corev1.PersistentVolume) { v.Annotations = nil })
 	w.addClass(map[string]string{names.ParameterPrefix + "provisioner-secret-name": "admin"})
 	result, err := w.reconcile()
-	if err == nil || !slices.Contains(result.WaitFor, deletion.ClassChanged("fast")) {
+	if err == nil || !slices.Contains(result.WaitFor, controller.ClassChanged("fast")) {
 		t.Errorf("the error is %v, waiting for %v, want one that waits for the class", err, result.WaitFor)
 	}
 	w.expectCalls()

@@ -28,7 +28,7 @@ func (c *Controller) failed(volume *corev1.PersistentVolume, err error, others .
 		return controller.Result{}, err
 	}
 	c.report(volume, err)
-	return controller.Result{WaitFor: append(others, DriverBack())}, err
+	return controller.Result{WaitFor: append(others, controller.DriverReconnected())}, err
 }
 
 func (c *Controller) report(volume *corev1.PersistentVolume, err error) {

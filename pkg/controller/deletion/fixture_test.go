@@ -65,13 +65,32 @@ type world struct {
 	credentials map[string]string
 	// migrated tells whether it counted as one for an in-tree volume.
 	migrated bool
+	clock    *clocktesting.FakePassiveClock
+	// live returns the PersistentVolume at the API server, and liveReads counts that.
+	live      func() (*corev1.PersistentVolume, error)
+	liveReads int
 }
 
-// newWorld has one volume, pv-1, as newVolume makes it, but for the changes.
+// volumeStore is the world as a deletion.VolumeStore.
+type volumeStore struct{ *world }
+
+// Get implements deletion.VolumeStore: the PersistentVolume at the API server, which is
+// as in the cache unless live says otherwise.
+func (w volumeStore) Get(_ context.Context, name string) (*corev1.PersistentVolume, error) {
+	w.liveReads++
+	if w.live != nil {
+		return w.live()
+	}
+	return w.deps.Volumes.Get(name)
+}
+
+// newWorld has one volume, pv-1, as newVolume makes it, but for the changes. The caches
+// have caught up since the controller was started.
 func newWorld(t *testing.T, change func(*corev1.PersistentVolume)) *world {
 	t.Helper()
 	w := &world{
 		t: t, fail: map[string]error{},
+		clock:   clocktesting.NewFakePassiveClock(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)),
 		volumes: cache.NewIndexer(cache.MetaNamespaceKeyFunc, nil),
 		classes: cache.NewIndexer(cache.MetaNamespaceKeyFunc, nil),
 	}
@@ -82,11 +101,12 @@ func newWorld(t *testing.T, change func(*corev1.PersistentVolume)) *world {
 	w.deps = deletion.Deps{
 		Volumes:     corelisters.NewPersistentVolumeLister(w.volumes),
 		Classes:     storagelisters.NewStorageClassLister(w.classes),
-		Attachments: w, InTree: kube.NewInTree(driverName), Driver: w, Secrets: w, Store: w, Journal: w, Events: w,
+		Attachments: w, InTree: kube.NewInTree(driverName), Driver: w, Secrets: w, Store: volumeStore{w}, Journal: w, Events: w,
 		Metrics: metrics.New().Volumes, Locks: &controller.VolumeLocks{},
-		Clock: clocktesting.NewFakePassiveClock(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)),
+		Clock: w.clock,
 	}
 	w.subject = deletion.New(w.deps, w.config)
+	w.clock.SetTime(w.clock.Now().Add(controller.Lag))
 	volume := newVolume()
 	if change != nil {
 		change(volume)
@@ -165,7 +185,7 @@ func (w *world) failing(message string, others ...controller.Dependency) {
 	if err == nil || err.Error() != message || controller.IsTerminal(err) {
 		w.t.Errorf("the error is %v (terminal: %t), want %q", err, controller.IsTerminal(err), message)
 	}
-	want := controller.Result{WaitFor: append(others, deletion.DriverBack())}
+	want := controller.Result{WaitFor: append(others, controller.DriverReconnected())}
 	if diff := cmp.Diff(want, result); diff != "" {
 		w.t.Errorf("result (-want +got):\n%s", diff)
 	}
@@ -256,6 +276,11 @@ func (w *world) Get(_ context.Context, ref secrets.Ref) (secrets.Credentials, er
 
 // Forget implements SecretReader.
 func (w *world) Forget(ref secrets.Ref) { _ = w.call("Forget", ref.String()) }
+
+// Normal implements kube.EventSender: this controller has no good news.
+func (w *world) Normal(_ runtime.Object, reason, message string) {
+	w.t.Errorf("the event %s is sent: %s", reason, message)
+}
 
 // Warning implements EventSender.
 func (w *world) Warning(object runtime.Object, reason, message string) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
 	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
+	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 	"github.com/csi-provisioner/csi-provisioner/pkg/names"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/expand"
 	"github.com/csi-provisioner/csi-provisioner/pkg/secrets"
@@ -41,7 +42,7 @@ func (c *Controller) apply(ctx context.Context, in expand.Input, d expand.Decisi
 		return c.act(ctx, in, d)
 	}
 	if expand.Awaits(in) {
-		return controller.Result{WaitFor: []controller.Dependency{VolumeSeen(in.Claim.Spec.VolumeName)}}, nil
+		return controller.Result{WaitFor: []controller.Dependency{controller.VolumeChanged(in.Claim.Spec.VolumeName)}}, nil
 	}
 	return controller.Result{}, nil
 }
@@ -63,7 +64,7 @@ func (c *Controller) act(ctx context.Context, in expand.Input, d expand.Decision
 	if result, err := c.gate(ctx, in); err != nil {
 		return result, err
 	}
-	credentials, err := c.credentials(ctx, d.Plan.Secret)
+	credentials, err := kube.ReadCredentials(ctx, c.deps.Secrets, d.Plan.Secret, credentialsUse)
 	if err != nil {
 		return c.failed(in, err)
 	}
@@ -114,17 +115,6 @@ func some(pods []string) string {
 		return fmt.Sprintf("%d pods do", len(pods))
 	}
 	return "pods " + strings.Join(pods, ", ") + " do"
-}
-
-func (c *Controller) credentials(ctx context.Context, ref *secrets.Ref) (secrets.Credentials, error) {
-	if ref == nil {
-		return secrets.Credentials{}, nil
-	}
-	credentials, err := c.deps.Secrets.Get(ctx, *ref)
-	if err != nil {
-		return secrets.Credentials{}, fmt.Errorf("getting the secret for ControllerExpandVolume (the volume's spec.csi.controllerExpandSecretRef): %w", err)
-	}
-	return credentials, nil
 }
 
 // call asks the driver to grow the volume; where there is nothing to ask, all is
@@ -211,7 +201,7 @@ func (c *Controller) notGrown(ctx context.Context, in expand.Input, plan *expand
 		}
 		// No pod uses it, but it may still be attached.
 		result, err := c.failed(in, explained)
-		result.WaitFor = append(result.WaitFor, PodEnded(in.Claim.Namespace), Detached(in.Volume.Name))
+		result.WaitFor = append(result.WaitFor, PodEnded(in.Claim.Namespace), controller.Detached(in.Volume.Name))
 		return result, err
 	case failure == expand.Infeasible:
 		return c.infeasible(in, explained)
@@ -230,3 +220,6 @@ func failureOf(err error) expand.Failure {
 		return expand.Final
 	}
 }
+
+// credentialsUse is what the Secret is for.
+const credentialsUse = "ControllerExpandVolume (the volume's spec.csi.controllerExpandSecretRef)"

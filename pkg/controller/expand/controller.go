@@ -6,7 +6,6 @@ import (
 
 	csipb "github.com/container-storage-interface/spec/lib/go/csi"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	storagelisters "k8s.io/client-go/listers/storage/v1"
 	"k8s.io/utils/clock"
@@ -16,7 +15,6 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/capability"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/expand"
-	"github.com/csi-provisioner/csi-provisioner/pkg/secrets"
 )
 
 // Key names one claim.
@@ -33,12 +31,12 @@ type Deps struct {
 	Classes storagelisters.StorageClassLister
 
 	Driver  Expander
-	Secrets SecretReader
+	Secrets kube.SecretReader
 	Status  ClaimStatus
 	Store   VolumeStore
 	InTree  InTree
 	Pods    Pods
-	Events  EventSender
+	Events  kube.EventSender
 
 	Locks *controller.VolumeLocks
 	Clock clock.PassiveClock
@@ -47,12 +45,6 @@ type Deps struct {
 // Expander grows volumes at the driver; see [csi.Growth].
 type Expander interface {
 	ControllerExpandVolume(ctx context.Context, request *csipb.ControllerExpandVolumeRequest, options ...csi.Option) (*csipb.ControllerExpandVolumeResponse, error)
-}
-
-// SecretReader reads Secrets; see [kube.Secrets].
-type SecretReader interface {
-	Get(ctx context.Context, ref secrets.Ref) (secrets.Credentials, error)
-	Forget(ref secrets.Ref)
 }
 
 // ClaimStatus writes the status of claims; see [kube.Claims].
@@ -78,12 +70,6 @@ type InTree interface {
 type Pods interface {
 	Using(ctx context.Context, claim *corev1.PersistentVolumeClaim) ([]string, error)
 	Follow(ctx context.Context, namespace string)
-}
-
-// EventSender sends events; see [kube.Events].
-type EventSender interface {
-	Normal(object runtime.Object, reason, message string)
-	Warning(object runtime.Object, reason, message string)
 }
 
 // Config is what the controller is set to.
@@ -148,5 +134,5 @@ func (c *Controller) Reconcile(ctx context.Context, key Key) (controller.Result,
 // has gone; ClaimShown does the same for claims.
 func (c *Controller) VolumeShown(volume *corev1.PersistentVolume) { c.volumes.Seen(volume) }
 
-// ClaimShown: see VolumeShown.
+// ClaimShown notes a claim in the same way.
 func (c *Controller) ClaimShown(claim *corev1.PersistentVolumeClaim) { c.claims.Seen(claim) }

@@ -15,23 +15,10 @@ import (
 
 // The dependencies that claims wait for.
 
-// VolumeSeen is woken when the PersistentVolume of that name appears or changes.
-func VolumeSeen(name string) controller.Dependency {
-	return controller.Dependency{Kind: "PersistentVolume", Name: name}
-}
-
 // PodEnded is woken when a pod of the namespace has ended.
 func PodEnded(namespace string) controller.Dependency {
 	return controller.Dependency{Kind: "Pods", Name: namespace}
 }
-
-// Detached is woken when a VolumeAttachment of the volume goes away.
-func Detached(volume string) controller.Dependency {
-	return controller.Dependency{Kind: "VolumeAttachment", Name: volume}
-}
-
-// DriverBack is woken when the driver has come back.
-func DriverBack() controller.Dependency { return controller.Dependency{Kind: "Driver"} }
 
 // Wants tells whether a claim that changes from old to now must be looked at:
 // when what it asks for, or what it has, changes, and when the node has ended its
@@ -84,7 +71,7 @@ func (c *Controller) failed(in expand.Input, err error) (controller.Result, erro
 		return controller.Result{}, err // nothing that anybody must mend
 	}
 	c.report(in.Claim, err)
-	return controller.Result{WaitFor: []controller.Dependency{DriverBack()}}, err
+	return controller.Result{WaitFor: []controller.Dependency{controller.DriverReconnected()}}, err
 }
 
 // waiting reports what the claim waits for; it is looked at again when a pod of
@@ -93,7 +80,7 @@ func (c *Controller) waiting(in expand.Input, err error) (controller.Result, err
 	c.report(in.Claim, err)
 	return controller.Result{
 		RequeueAfter: c.config.InfeasibleRetry,
-		WaitFor:      []controller.Dependency{PodEnded(in.Claim.Namespace), Detached(in.Volume.Name)},
+		WaitFor:      []controller.Dependency{PodEnded(in.Claim.Namespace), controller.Detached(in.Volume.Name)},
 	}, controller.Terminal(err)
 }
 

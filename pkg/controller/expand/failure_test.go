@@ -55,7 +55,7 @@ func TestFailures(t *testing.T) {
 			if controller.IsTerminal(err) || result.RequeueAfter != 0 {
 				t.Errorf("the error %v with %+v is not retried after a back-off", err, result)
 			}
-			if want := []controller.Dependency{expand.DriverBack()}; !slices.Equal(result.WaitFor, want) {
+			if want := []controller.Dependency{controller.DriverReconnected()}; !slices.Equal(result.WaitFor, want) {
 				t.Errorf("the claim waits for %v, want %v", result.WaitFor, want)
 			}
 			if want := status.Convert(test.err).Message(); !strings.Contains(w.said(), want) || strings.Contains(w.said(), "rpc error") {
@@ -231,7 +231,7 @@ func TestInUse(t *testing.T) {
 	w.start()
 	check := func(result controller.Result, err error) {
 		t.Helper()
-		want := []controller.Dependency{expand.PodEnded("team-a"), expand.Detached("pvc-1")}
+		want := []controller.Dependency{expand.PodEnded("team-a"), controller.Detached("pvc-1")}
 		if !controller.IsTerminal(err) || !slices.Equal(result.WaitFor, want) || result.RequeueAfter != retryMax {
 			t.Errorf("the result is %+v, %v: want it to wait for %v", result, err, want)
 		}

@@ -14,7 +14,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
-	"github.com/csi-provisioner/csi-provisioner/pkg/controller/expand"
 	"github.com/csi-provisioner/csi-provisioner/pkg/names"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/capability"
 )
@@ -174,7 +173,7 @@ func waitForVolume(t *testing.T, before func(*world)) {
 	volume := w.volume
 	before(w)
 	w.start()
-	if got, want := w.succeed().WaitFor, []controller.Dependency{expand.VolumeSeen("pvc-1")}; !slices.Equal(got, want) {
+	if got, want := w.succeed().WaitFor, []controller.Dependency{controller.VolumeChanged("pvc-1")}; !slices.Equal(got, want) {
 		t.Errorf("the claim waits for %v, want %v", got, want)
 	}
 	w.expect()

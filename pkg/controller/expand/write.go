@@ -5,33 +5,20 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/expand"
 )
 
-// maxConflicts is the number of times that a write of the driver's answer is
-// tried on a newer claim before the driver is asked once more instead.
-const maxConflicts = 5
-
-// record writes what becomes of the claim after the driver has answered. When
-// the claim has changed meanwhile, it is read and the answer written into what it
-// is now, rather than lost.
+// record writes what becomes of the claim after the driver has answered.
 func (c *Controller) record(ctx context.Context, in expand.Input, become func(expand.Input) *corev1.PersistentVolumeClaim) error {
-	for conflicts := 0; ; conflicts++ {
-		_, err := c.patchClaim(ctx, in.Claim, become(in))
-		if !apierrors.IsConflict(err) || conflicts == maxConflicts {
-			return err
-		}
-		current, getErr := c.deps.Status.Get(ctx, in.Claim.Namespace, in.Claim.Name)
-		if getErr != nil {
-			return getErr
-		}
-		if current.UID != in.Claim.UID {
-			return err
-		}
-		in.Claim = current
-	}
+	_, err := kube.OnNewer(in.Claim, func(claim *corev1.PersistentVolumeClaim) (*corev1.PersistentVolumeClaim, error) {
+		in.Claim = claim
+		return c.patchClaim(ctx, claim, become(in))
+	}, func() (*corev1.PersistentVolumeClaim, error) {
+		return c.deps.Status.Get(ctx, in.Claim.Namespace, in.Claim.Name)
+	})
+	return err
 }
 
 func (c *Controller) patchClaim(ctx context.Context, from, to *corev1.PersistentVolumeClaim) (*corev1.PersistentVolumeClaim, error) {
@@ -53,29 +40,28 @@ func (c *Controller) patchVolume(ctx context.Context, from, to *corev1.Persisten
 	if err != nil {
 		return from, err
 	}
-	stored = c.volumes.Newest(stored)
-	for conflicts := 0; ; conflicts++ {
-		if stored.UID != from.UID {
-			return from, fmt.Errorf("PersistentVolume %q has been replaced", from.Name)
-		}
-		written, err := c.deps.Store.Patch(ctx, stored, rebased(from, to, stored))
-		switch {
-		case err == nil && written == stored:
-			// Somebody else has written the same.
-			return c.deps.InTree.AsCSI(ctx, stored)
-		case err == nil:
-			c.volumes.Remember(written)
-			return c.deps.InTree.AsCSI(ctx, written)
-		case !apierrors.IsConflict(err) || conflicts == maxConflicts:
-			return from, err
-		}
-		if stored, err = c.deps.Store.Get(ctx, from.Name); err != nil {
-			return from, err
-		}
-		// It is newer than what the informer shows, by which the next decision would
-		// go otherwise.
-		c.volumes.Remember(stored)
+	if stored = c.volumes.Newest(stored); stored.UID != from.UID {
+		return from, fmt.Errorf("PersistentVolume %q has been replaced", from.Name)
 	}
+	written, err := kube.OnNewer(stored, func(current *corev1.PersistentVolume) (*corev1.PersistentVolume, error) {
+		written, err := c.deps.Store.Patch(ctx, current, rebased(from, to, current))
+		if err == nil && written != current {
+			c.volumes.Remember(written)
+		}
+		return written, err
+	}, func() (*corev1.PersistentVolume, error) {
+		current, err := c.deps.Store.Get(ctx, from.Name)
+		if err == nil {
+			// It is newer than what the informer shows, by which the next decision
+			// would go otherwise.
+			c.volumes.Remember(current)
+		}
+		return current, err
+	})
+	if err != nil {
+		return from, err
+	}
+	return c.deps.InTree.AsCSI(ctx, written)
 }
 
 // rebased returns current with what an expansion changes between from and to.

@@ -13,9 +13,9 @@ import (
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
 	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
+	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 	"github.com/csi-provisioner/csi-provisioner/pkg/names"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/modify"
-	"github.com/csi-provisioner/csi-provisioner/pkg/secrets"
 )
 
 // attempt is a plan that is being carried out, and what it was made from.
@@ -27,7 +27,7 @@ type attempt struct {
 // act modifies the volume. The claim is written only when the Secret is there:
 // from then on it says that the driver may be at it.
 func (c *Controller) act(ctx context.Context, a attempt, started *corev1.PersistentVolumeClaim) (controller.Result, error) {
-	credentials, err := c.credentials(ctx, a.plan.Secret)
+	credentials, err := kube.ReadCredentials(ctx, c.deps.Secrets, a.plan.Secret, credentialsUse)
 	if err != nil {
 		return c.failed(a.input.Claim, err)
 	}
@@ -74,17 +74,6 @@ func (c *Controller) still(a attempt) error {
 		return fmt.Errorf("PersistentVolume %q has been replaced", a.input.Volume.Name)
 	}
 	return a.plan.Still(now)
-}
-
-func (c *Controller) credentials(ctx context.Context, ref *secrets.Ref) (secrets.Credentials, error) {
-	if ref == nil {
-		return secrets.Credentials{}, nil
-	}
-	credentials, err := c.deps.Secrets.Get(ctx, *ref)
-	if err != nil {
-		return secrets.Credentials{}, fmt.Errorf("getting the secret for ControllerModifyVolume: %w", err)
-	}
-	return credentials, nil
 }
 
 // modified stores that the driver has succeeded, first in the volume: a claim
@@ -174,7 +163,7 @@ func (c *Controller) postpone(ctx context.Context, claim *corev1.PersistentVolum
 		return c.notStored(d.Claim, err)
 	}
 	c.report(claim, d.Err)
-	return controller.Result{WaitFor: []controller.Dependency{ClassChanged(modify.Target(claim))}}, controller.Terminal(d.Err)
+	return controller.Result{WaitFor: []controller.Dependency{controller.AttributesClassChanged(modify.Target(claim))}}, controller.Terminal(d.Err)
 }
 
 // cancel writes that nothing is asked for any more.
@@ -188,40 +177,24 @@ func (c *Controller) cancel(ctx context.Context, claim *corev1.PersistentVolumeC
 	return controller.Result{}, nil
 }
 
-// maxConflicts is the number of times that the driver's answer is written into a
-// newer object before the driver is asked once more instead.
-const maxConflicts = 5
-
-// recordClaim writes what becomes of the claim after the driver has answered. When
-// the claim has changed meanwhile, it is read and the answer written into what it
-// is now, rather than lost.
+// recordClaim writes what becomes of the claim after the driver has answered.
 func (c *Controller) recordClaim(ctx context.Context, in modify.Input, become func(modify.Input) *corev1.PersistentVolumeClaim) (*corev1.PersistentVolumeClaim, error) {
-	for conflicts := 0; ; conflicts++ {
-		claim, err := c.writeClaim(ctx, in.Claim, become(in))
-		if !apierrors.IsConflict(err) || conflicts == maxConflicts {
-			return claim, err
-		}
-		current, getErr := c.deps.ClaimStatus.Get(ctx, in.Claim.Namespace, in.Claim.Name)
-		if getErr != nil || current.UID != in.Claim.UID {
-			return nil, err
-		}
-		in.Claim = current
-	}
+	return kube.OnNewer(in.Claim, func(claim *corev1.PersistentVolumeClaim) (*corev1.PersistentVolumeClaim, error) {
+		in.Claim = claim
+		return c.writeClaim(ctx, claim, become(in))
+	}, func() (*corev1.PersistentVolumeClaim, error) {
+		return c.deps.ClaimStatus.Get(ctx, in.Claim.Namespace, in.Claim.Name)
+	})
 }
 
 // recordVolume writes the class into the volume, under the same rules.
 func (c *Controller) recordVolume(ctx context.Context, in modify.Input, plan *modify.Plan) (*corev1.PersistentVolume, error) {
-	for conflicts := 0; ; conflicts++ {
-		volume, err := c.deps.VolumeWriter.Patch(ctx, in.Volume, modify.Conclude(in, plan).Volume)
-		if !apierrors.IsConflict(err) || conflicts == maxConflicts {
-			return volume, err
-		}
-		current, getErr := c.deps.VolumeWriter.Get(ctx, in.Volume.Name)
-		if getErr != nil || current.UID != in.Volume.UID {
-			return nil, err
-		}
-		in.Volume = current
-	}
+	return kube.OnNewer(in.Volume, func(volume *corev1.PersistentVolume) (*corev1.PersistentVolume, error) {
+		in.Volume = volume
+		return c.deps.VolumeWriter.Patch(ctx, volume, modify.Conclude(in, plan).Volume)
+	}, func() (*corev1.PersistentVolume, error) {
+		return c.deps.VolumeWriter.Get(ctx, in.Volume.Name)
+	})
 }
 
 // writeClaim writes a claim's status and returns the claim as it is stored then.
@@ -248,3 +221,6 @@ func (c *Controller) notStored(claim *corev1.PersistentVolumeClaim, err error) (
 	}
 	return controller.Result{}, err
 }
+
+// credentialsUse is what the Secret is for.
+const credentialsUse = "ControllerModifyVolume"

@@ -6,7 +6,6 @@ import (
 
 	csipb "github.com/container-storage-interface/spec/lib/go/csi"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	storagelisters "k8s.io/client-go/listers/storage/v1"
 	"k8s.io/utils/clock"
@@ -16,7 +15,6 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/capability"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/modify"
-	"github.com/csi-provisioner/csi-provisioner/pkg/secrets"
 )
 
 // Key names one claim.
@@ -32,10 +30,10 @@ type Deps struct {
 	Classes storagelisters.VolumeAttributesClassLister
 
 	Driver       Modifier
-	Secrets      SecretReader
+	Secrets      kube.SecretReader
 	ClaimStatus  ClaimStatus
 	VolumeWriter VolumeWriter
-	Events       EventSender
+	Events       kube.EventSender
 
 	Locks *controller.VolumeLocks
 	Clock clock.PassiveClock
@@ -45,12 +43,6 @@ type Deps struct {
 // ControllerModifyVolume); see [csi.Classify] for its errors.
 type Modifier interface {
 	ControllerModifyVolume(ctx context.Context, request *csipb.ControllerModifyVolumeRequest, options ...csi.Option) error
-}
-
-// SecretReader reads Secrets; see [kube.Secrets].
-type SecretReader interface {
-	Get(ctx context.Context, ref secrets.Ref) (secrets.Credentials, error)
-	Forget(ref secrets.Ref)
 }
 
 // ClaimStatus writes the status and the annotations of claims: what differs
@@ -66,12 +58,6 @@ type ClaimStatus interface {
 type VolumeWriter interface {
 	Get(ctx context.Context, name string) (*corev1.PersistentVolume, error)
 	Patch(ctx context.Context, from, to *corev1.PersistentVolume) (*corev1.PersistentVolume, error)
-}
-
-// EventSender sends events; see [kube.Events].
-type EventSender interface {
-	Normal(object runtime.Object, reason, message string)
-	Warning(object runtime.Object, reason, message string)
 }
 
 // Config is what the controller is set to.
@@ -135,12 +121,12 @@ func (c *Controller) step(ctx context.Context, claim *corev1.PersistentVolumeCla
 	switch decision.Verdict {
 	case modify.Skip:
 		if modify.Awaits(input) {
-			return controller.Result{WaitFor: []controller.Dependency{VolumeSeen(claim.Spec.VolumeName)}}, nil
+			return controller.Result{WaitFor: []controller.Dependency{controller.VolumeChanged(claim.Spec.VolumeName)}}, nil
 		}
 	case modify.Pause:
 		return controller.Result{
 			RequeueAfter: c.rest(claim, input.Now),
-			WaitFor:      []controller.Dependency{ClassChanged(modify.Target(claim))},
+			WaitFor:      []controller.Dependency{controller.AttributesClassChanged(modify.Target(claim))},
 		}, nil
 	case modify.Pending, modify.Reject:
 		return c.postpone(ctx, claim, decision)

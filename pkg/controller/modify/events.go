@@ -9,22 +9,6 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/modify"
 )
 
-// The dependencies that claims wait for.
-
-// ClassChanged is woken when the VolumeAttributesClass of that name appears,
-// changes or goes.
-func ClassChanged(name string) controller.Dependency {
-	return controller.Dependency{Kind: "VolumeAttributesClass", Name: name}
-}
-
-// VolumeSeen is woken when the PersistentVolume of that name appears or changes.
-func VolumeSeen(name string) controller.Dependency {
-	return controller.Dependency{Kind: "PersistentVolume", Name: name}
-}
-
-// DriverBack is woken when the driver has come back.
-func DriverBack() controller.Dependency { return controller.Dependency{Kind: "Driver"} }
-
 // Wants tells whether a claim that changes from old to now must be looked at: it
 // names another class, is bound, or is being deleted. Changes of its status do
 // not count, as most of them are own writes, and would defeat the back-off. Old
@@ -51,7 +35,7 @@ func (c *Controller) failed(claim *corev1.PersistentVolumeClaim, err error) (con
 }
 
 func (c *Controller) dependencies(class string) []controller.Dependency {
-	return []controller.Dependency{ClassChanged(class), DriverBack()}
+	return []controller.Dependency{controller.AttributesClassChanged(class), controller.DriverReconnected()}
 }
 
 func (c *Controller) report(claim *corev1.PersistentVolumeClaim, err error) {

@@ -126,7 +126,7 @@ func TestBackoff(t *testing.T) {
 					t.Errorf("%d calls in a minute, want 10", got)
 				}
 				r.taken()
-				queue.Wake(modify.DriverBack())
+				queue.Wake(controller.DriverReconnected())
 				synctest.Wait()
 				if got := r.count("driver"); got != 1 {
 					t.Errorf("%d calls when the driver is back, want 1", got)
@@ -146,17 +146,17 @@ func TestWakeUps(t *testing.T) {
 		"class made late": {
 			func(r *rig) { r.want("bronze") },
 			func(r *rig) { r.make("bronze", driverName) },
-			modify.ClassChanged("bronze"),
+			controller.AttributesClassChanged("bronze"),
 		},
 		"class of another driver made anew": {
 			func(r *rig) { r.make("bronze", "other.csi.example"); r.want("bronze") },
 			func(r *rig) { r.make("bronze", driverName) },
-			modify.ClassChanged("bronze"),
+			controller.AttributesClassChanged("bronze"),
 		},
 		"volume shown late": {
 			func(r *rig) { _ = r.volumes.Delete(r.volume) },
 			func(r *rig) { r.put(r.volumes, r.volume) },
-			modify.VolumeSeen("pv-1"),
+			controller.VolumeChanged("pv-1"),
 		},
 		"infeasible class made anew": {
 			func(r *rig) { r.fail = nth("driver", 0, status.Error(codes.InvalidArgument, "no such tier")) },
@@ -166,7 +166,7 @@ func TestWakeUps(t *testing.T) {
 				class.CreationTimestamp = metav1.Now()
 				r.put(r.classes, class)
 			},
-			modify.ClassChanged("gold"),
+			controller.AttributesClassChanged("gold"),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

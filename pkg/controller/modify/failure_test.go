@@ -39,7 +39,7 @@ func TestOutcomes(t *testing.T) {
 			r := asking(t)
 			r.fail = nth("driver", 0, status.Error(code, "out: of order"))
 			result, err := r.reconcile()
-			wait := controller.Result{WaitFor: []controller.Dependency{modify.ClassChanged("gold"), modify.DriverBack()}}
+			wait := controller.Result{WaitFor: []controller.Dependency{controller.AttributesClassChanged("gold"), controller.DriverReconnected()}}
 			if want == infeasible {
 				wait.RequeueAfter = pause
 			}
@@ -174,7 +174,7 @@ func TestPause(t *testing.T) {
 		r.clock.SetTime(r.clock.Now().Add(test.step))
 		r.restart(r.clock)
 		result, err := r.reconcile()
-		want := controller.Result{RequeueAfter: test.want, WaitFor: []controller.Dependency{modify.ClassChanged("gold")}}
+		want := controller.Result{RequeueAfter: test.want, WaitFor: []controller.Dependency{controller.AttributesClassChanged("gold")}}
 		if err != nil || !cmp.Equal(result, want) {
 			t.Errorf("after %s: %+v, %v, want %+v", test.step, result, err, want)
 		}

@@ -15,7 +15,6 @@ import (
 	storagelisters "k8s.io/client-go/listers/storage/v1"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
-	"github.com/csi-provisioner/csi-provisioner/pkg/controller/modify"
 )
 
 const (
@@ -116,7 +115,7 @@ func TestVolumeMissing(t *testing.T) {
 		r := asking(t)
 		change(r)
 		result, err := r.reconcile()
-		if err != nil || !cmp.Equal(result.WaitFor, []controller.Dependency{modify.VolumeSeen("pv-1")}) {
+		if err != nil || !cmp.Equal(result.WaitFor, []controller.Dependency{controller.VolumeChanged("pv-1")}) {
 			t.Errorf("%s: result %+v, %v", name, result, err)
 		}
 		sameLog(t, r)

@@ -91,10 +91,14 @@ func (c *Controller) Reconcile(ctx context.Context, key source.Key) (controller.
 		return controller.Result{RequeueAfter: elsewhereRetry}, nil
 	}
 	err = c.deps.Sources.Unprotect(ctx, object)
-	if apierrors.IsForbidden(err) {
+	switch {
+	case apierrors.IsForbidden(err):
 		return controller.Result{}, controller.Terminal(err)
-	}
-	if err == nil {
+	case apierrors.IsConflict(err):
+		// Somebody has changed it meanwhile, as Kubernetes does when a claim is bound.
+		// No later event need tell that the protection is to end.
+		return controller.Result{Again: true}, nil
+	case err == nil:
 		klog.FromContext(ctx).V(2).Info("Nothing is made from the source any more: it may be deleted", "source", key.String())
 	}
 	return controller.Result{}, err

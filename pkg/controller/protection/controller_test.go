@@ -159,7 +159,6 @@ func TestReleaseFails(t *testing.T) {
 		"unreadable": {func(w *world) { w.readErr = errors.New("away") }, false},
 		"users":      {func(w *world) { w.usersErr = errors.New("no index") }, false},
 		"elsewhere":  {func(w *world) { w.elsewhereErr = errors.New("no journal") }, false},
-		"conflict":   {func(w *world) { w.writeErr = apierrors.NewConflict(schema.GroupResource{}, "x", errors.New("changed")) }, false},
 		"forbidden":  {func(w *world) { w.writeErr = apierrors.NewForbidden(schema.GroupResource{}, "x", errors.New("no")) }, true},
 	} {
 		for _, key := range []source.Key{snapshotKey(), claimKey()} {
@@ -169,6 +168,16 @@ func TestReleaseFails(t *testing.T) {
 				t.Errorf("%s, %s: error %v, released %v", name, key, err, w.released)
 			}
 		}
+	}
+}
+
+// A source that has changed meanwhile is decided on again at once: no later event need
+// tell that its protection is to end.
+func TestReleaseOfASourceThatHasChanged(t *testing.T) {
+	w := newWorld(t)
+	w.writeErr = apierrors.NewConflict(schema.GroupResource{}, "x", errors.New("changed"))
+	if result, err := w.c.Reconcile(t.Context(), claimKey()); err != nil || !result.Again {
+		t.Errorf("result %+v, error %v", result, err)
 	}
 }
 

@@ -144,30 +144,30 @@ func TestAbandonedAttemptIsRetried(t *testing.T) {
 	}{
 		"the driver does not answer": {
 			func(w *world) { w.driver.answers = []answer{failsWith(codes.Unavailable)} },
-			"finishing the creation of volume", []controller.Dependency{DriverBack()},
+			"finishing the creation of volume", []controller.Dependency{controller.DriverReconnected()},
 		},
 		"the answer is ambiguous": {
 			func(w *world) { w.driver.answers = []answer{failsWith(codes.Internal)} },
-			"finishing the creation of volume", []controller.Dependency{DriverBack()},
+			"finishing the creation of volume", []controller.Dependency{controller.DriverReconnected()},
 		},
 		"the Secret can't be read": {
 			func(w *world) { w.vault.err = unreadable() },
-			"the API server is away", []controller.Dependency{DriverBack()},
+			"the API server is away", []controller.Dependency{controller.DriverReconnected()},
 		},
 		"the answer has no volume": {
 			func(w *world) {
 				w.driver.answers = []answer{{change: func(r *csipb.CreateVolumeResponse) { r.Volume = nil }}}
 			},
-			"without a volume", []controller.Dependency{DriverBack()},
+			"without a volume", []controller.Dependency{controller.DriverReconnected()},
 		},
 		"it can't be deleted": {
 			func(w *world) { w.driver.deletions = []error{status.Error(codes.Unavailable, "away")} },
-			"deleting the useless volume", []controller.Dependency{DriverBack()},
+			"deleting the useless volume", []controller.Dependency{controller.DriverReconnected()},
 		},
 		// Without its Secret a driver may refuse anything.
 		"the Secret has gone, and the driver wants it": {
 			func(w *world) { w.vault.err, w.driver.answers = missing(), []answer{failsWith(codes.InvalidArgument)} },
-			"finishing the creation of volume", []controller.Dependency{DriverBack()},
+			"finishing the creation of volume", []controller.Dependency{controller.DriverReconnected()},
 		},
 	}
 	for name, c := range cases {

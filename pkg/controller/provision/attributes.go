@@ -12,12 +12,6 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/provision"
 )
 
-// AttributesChanged is woken when the VolumeAttributesClass of that name appears,
-// changes or goes.
-func AttributesChanged(name string) controller.Dependency {
-	return controller.Dependency{Kind: "VolumeAttributesClass", Name: name}
-}
-
 // AttributesDiffer tells whether a VolumeAttributesClass that changes from old to now
 // asks for something else. That kube-controller-manager protects it, for example, must
 // not end the pause after an infeasible request. Old is nil for one that appears.
@@ -27,7 +21,7 @@ func AttributesDiffer(old, now *storagev1.VolumeAttributesClass) bool {
 
 func attributesDependencies(claim *corev1.PersistentVolumeClaim) []controller.Dependency {
 	if name := provision.AttributesClassName(claim); name != "" {
-		return []controller.Dependency{AttributesChanged(name)}
+		return []controller.Dependency{controller.AttributesClassChanged(name)}
 	}
 	return nil
 }

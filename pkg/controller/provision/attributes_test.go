@@ -43,7 +43,7 @@ func (w *attributesWorld) setAttributes(driver, iops string) {
 
 // goldDependencies are all that the claim depends on.
 func goldDependencies() []controller.Dependency {
-	return slices.Concat(dependencies(), []controller.Dependency{AttributesChanged("gold")})
+	return slices.Concat(dependencies(), []controller.Dependency{controller.AttributesClassChanged("gold")})
 }
 
 func TestAttributesClassIsWaitedFor(t *testing.T) {

@@ -41,10 +41,13 @@ type claims struct {
 	records map[types.UID]*record
 	// found are the intents of other processes that have not been taken up yet.
 	found map[types.UID][]*journal.Intent
+	// old are the claims that were there when this process took over, and have not been
+	// bound since.
+	old map[types.UID]struct{}
 }
 
 func newClaims() *claims {
-	return &claims{records: map[types.UID]*record{}, found: map[types.UID][]*journal.Intent{}}
+	return &claims{records: map[types.UID]*record{}, found: map[types.UID][]*journal.Intent{}, old: map[types.UID]struct{}{}}
 }
 
 // enter returns the record of a claim, which begins in that state if it is new, after
@@ -68,11 +71,28 @@ func (c *claims) enter(key Key, initial attempt.State) *record {
 	return r
 }
 
-// leave forgets a record that is not needed any more.
-func (c *claims) leave(uid types.UID) {
+// leave forgets a record that is not needed any more, and that the claim was there when
+// this process took over, if it is over.
+func (c *claims) leave(uid types.UID, over bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.records, uid)
+	if over {
+		delete(c.old, uid)
+	}
+}
+
+func (c *claims) noteOld(uid types.UID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.old[uid] = struct{}{}
+}
+
+func (c *claims) isOld(uid types.UID) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, ok := c.old[uid]
+	return ok
 }
 
 // find notes an intent that was found in the journal.

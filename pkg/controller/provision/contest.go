@@ -102,7 +102,7 @@ func (w *walk) passTurn() controller.Result {
 func (w *walk) standBy(wait time.Duration) controller.Result {
 	return controller.Result{
 		RequeueAfter: wait,
-		WaitFor:      []controller.Dependency{ClassChanged(provision.ClassName(w.now))},
+		WaitFor:      []controller.Dependency{controller.ClassChanged(provision.ClassName(w.now))},
 	}
 }
 

@@ -84,7 +84,7 @@ func (w *onNode) waits(d time.Duration) {
 
 func (w *onNode) waitsAt(got controller.Result, d time.Duration) {
 	w.t.Helper()
-	want := controller.Result{RequeueAfter: d, WaitFor: []controller.Dependency{ClassChanged("fast")}}
+	want := controller.Result{RequeueAfter: d, WaitFor: []controller.Dependency{controller.ClassChanged("fast")}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		w.t.Errorf("the result (-want +got):\n%s", diff)
 	}

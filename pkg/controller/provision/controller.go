@@ -2,11 +2,12 @@ package provision
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
-	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	storagelisters "k8s.io/client-go/listers/storage/v1"
@@ -21,7 +22,6 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/provision"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/source"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/topology"
-	"github.com/csi-provisioner/csi-provisioner/pkg/secrets"
 )
 
 // Key names one claim.
@@ -43,12 +43,12 @@ type Deps struct {
 	Driver csi.Volumes
 	// Capacity is needed in node deployment only.
 	Capacity csi.Capacity
-	Secrets  SecretReader
+	Secrets  kube.SecretReader
 	Store    VolumeStore
 	// ClaimStore reads and changes claims at the API server.
 	ClaimStore ClaimStore
 	Journal    Journal
-	Events     EventSender
+	Events     kube.EventSender
 
 	Sources Sources
 	// SourceLocks are taken to begin, and to end, the protection of a source.
@@ -72,12 +72,6 @@ type Places interface {
 	Facts(selectedNode string) topology.Facts
 }
 
-// SecretReader reads Secrets; see [kube.Secrets].
-type SecretReader interface {
-	Get(ctx context.Context, ref secrets.Ref) (secrets.Credentials, error)
-	Forget(ref secrets.Ref)
-}
-
 // VolumeStore reads and stores PersistentVolumes; see [kube.Volumes].
 type VolumeStore interface {
 	Get(ctx context.Context, name string) (*corev1.PersistentVolume, error)
@@ -98,12 +92,6 @@ type Journal interface {
 	Undoing(uid types.UID)
 	End(uid types.UID)
 	Settle(ctx context.Context, uid types.UID) error
-}
-
-// EventSender sends events; see [kube.Events].
-type EventSender interface {
-	Normal(object runtime.Object, reason, message string)
-	Warning(object runtime.Object, reason, message string)
 }
 
 // Config is what the controller is set to.
@@ -162,20 +150,37 @@ func (w *walk) leave() {
 		w.turn = nil
 	}
 	if !w.state.Phase.Open() && (over || w.isBlank()) {
-		w.Controller.claims.leave(w.key.UID)
+		w.claims.leave(w.key.UID, over)
 		w.release(w.key.UID)
 	}
 }
 
-// lag is by how much the caches of a process that takes over, and its clock, may
-// be behind.
-const lag = 5 * time.Second
+// TakeOver notes the claims that are there when this process begins to work: the one
+// that worked before may have stored their PersistentVolumes, which the caches do not
+// show yet. It is called once, when the caches are filled.
+func (c *Controller) TakeOver() error {
+	all, err := c.deps.Claims.List(labels.Everything())
+	if err != nil {
+		return fmt.Errorf("looking at the claims that are there: %w", err)
+	}
+	for _, claim := range all {
+		if claim.Spec.VolumeName == "" && c.config.Driver.IsAsked(claim) {
+			c.claims.noteOld(claim.UID)
+		}
+	}
+	return nil
+}
 
-// initial returns the state of an attempt that has not begun. The process that worked
-// before may have stored a PersistentVolume that the caches do not show yet; for a claim
-// that is new, it can't have done that.
+// initial returns the state of an attempt that has not begun. For a claim that may be
+// older than this process' lease, it may be that a PersistentVolume is stored. What the
+// clocks say of its age is not enough, as they may be wrong.
 func (c *Controller) initial(claim *corev1.PersistentVolumeClaim) attempt.State {
-	if claim != nil && claim.CreationTimestamp.Time.Before(c.since.Add(lag)) {
+	switch {
+	case claim == nil:
+		return attempt.State{}
+	case c.claims.isOld(claim.UID),
+		c.deps.Clock.Since(c.since) < controller.Lag,
+		claim.CreationTimestamp.Time.Before(c.since.Add(controller.Lag)):
 		return attempt.State{Phase: attempt.Doubtful}
 	}
 	return attempt.State{}

@@ -15,11 +15,6 @@ import (
 
 // The dependencies that claims wait for.
 
-// ClassChanged is woken when the class of that name appears, changes or goes.
-func ClassChanged(name string) controller.Dependency {
-	return controller.Dependency{Kind: "StorageClass", Name: name}
-}
-
 // ClassDiffers tells whether a class that changes from old to now is another one, or
 // asks for something else; what its metadata says has no bearing on volumes. Old is
 // nil for one that appears.
@@ -53,9 +48,6 @@ func VolumeGone(name string) controller.Dependency {
 	return controller.Dependency{Kind: "PersistentVolume", Name: name}
 }
 
-// DriverBack is woken when the driver has come back.
-func DriverBack() controller.Dependency { return controller.Dependency{Kind: "Driver"} }
-
 const reasonSucceeded = names.ReasonProvisioningSucceeded
 
 // Wants tells whether a claim that changes from old to now must be looked at.
@@ -78,6 +70,6 @@ func Wants(driver provision.Driver, old, now *corev1.PersistentVolumeClaim) bool
 
 func (c *Controller) dependencies(claim *corev1.PersistentVolumeClaim) []controller.Dependency {
 	return slices.Concat(sourceDependencies(claim), []controller.Dependency{
-		ClassChanged(provision.ClassName(claim)), TopologyChanged(), DriverBack(), VolumeGone(provision.VolumeName(c.config.Options, claim)),
+		controller.ClassChanged(provision.ClassName(claim)), TopologyChanged(), controller.DriverReconnected(), VolumeGone(provision.VolumeName(c.config.Options, claim)),
 	}, nodeDependencies(claim), attributesDependencies(claim))
 }

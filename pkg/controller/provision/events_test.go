@@ -99,7 +99,7 @@ func TestKeys(t *testing.T) {
 	if key.String() != "ns/claim (1)" {
 		t.Errorf("the key is printed as %q", key)
 	}
-	dependencies := map[controller.Dependency]bool{ClassChanged("a"): true, ClassChanged("b"): true, TopologyChanged(): true, DriverBack(): true}
+	dependencies := map[controller.Dependency]bool{controller.ClassChanged("a"): true, controller.ClassChanged("b"): true, TopologyChanged(): true, controller.DriverReconnected(): true}
 	if len(dependencies) != 4 {
 		t.Errorf("the dependencies can't be told apart: %v", dependencies)
 	}

@@ -301,7 +301,7 @@ func (w *world) waitsFor(result controller.Result, want ...controller.Dependency
 }
 
 func dependencies() []controller.Dependency {
-	return []controller.Dependency{ClassChanged("fast"), TopologyChanged(), DriverBack(), VolumeGone(volumeName)}
+	return []controller.Dependency{controller.ClassChanged("fast"), TopologyChanged(), controller.DriverReconnected(), VolumeGone(volumeName)}
 }
 
 // driver makes volumes as the CSI specification demands; answers tell how the

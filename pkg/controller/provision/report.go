@@ -71,7 +71,7 @@ func (w *walk) reportLeft(news attempt.News) (controller.Result, error) {
 	if news != attempt.Blocked {
 		return controller.Result{}, nil
 	}
-	return controller.Result{WaitFor: []controller.Dependency{DriverBack()}},
+	return controller.Result{WaitFor: []controller.Dependency{controller.DriverReconnected()}},
 		fmt.Errorf("finishing the creation of volume %q, whose claim has gone: %w", w.state.Plans.Current().Request.GetName(), w.err)
 }
 

@@ -10,6 +10,7 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
 	"github.com/csi-provisioner/csi-provisioner/pkg/journal"
 	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 )
@@ -195,6 +196,7 @@ func TestDoubts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
+			w.clock.SetTime(w.clock.Now().Add(2 * time.Minute))
 			w.setClaim(c.claim)
 			switch {
 			case c.gone:
@@ -212,6 +214,44 @@ func TestDoubts(t *testing.T) {
 			w.works()
 			if len(w.driver.calls) != c.want || w.liveReads != c.liveReads {
 				t.Errorf("%d calls and %d live reads, want %d and %d", len(w.driver.calls), w.liveReads, c.want, c.liveReads)
+			}
+		})
+	}
+}
+
+// Whatever the clocks say, a claim that was there when this process took over, or that
+// appears while its caches may be behind, is looked up.
+func TestClocksThatAreWrong(t *testing.T) {
+	future := func(claim *corev1.PersistentVolumeClaim) {
+		claim.CreationTimestamp = metav1.NewTime(time.Unix(1_700_000_000, 0).Add(time.Hour))
+	}
+	for name, c := range map[string]struct {
+		there bool
+		after time.Duration
+		want  int
+	}{
+		"was there":       {there: true, after: time.Hour, want: 1},
+		"appears at once": {after: time.Second, want: 1},
+		"appears later":   {after: controller.Lag, want: 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.deleteClaim()
+			if c.there {
+				w.setClaim(future)
+			}
+			w.must(w.c.TakeOver())
+			w.setClaim(future)
+			w.clock.SetTime(w.clock.Now().Add(c.after))
+			w.works()
+			w.atDriver(1)
+			if w.liveReads != c.want {
+				t.Errorf("%d live reads, want %d", w.liveReads, c.want)
+			}
+			w.deleteClaim()
+			w.works()
+			if n := len(w.c.claims.old) + len(w.c.claims.records); n > 0 {
+				t.Errorf("%d claims are remembered", n)
 			}
 		})
 	}

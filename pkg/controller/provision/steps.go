@@ -83,7 +83,7 @@ func (w *walk) recordIntent(ctx context.Context, facts attempt.Claim, step attem
 // only to be removed again does not need its Secret, which may have gone with the
 // claim's namespace; blind tells that it is to be asked for without.
 func (w *walk) prepare(ctx context.Context, facts attempt.Claim, plan *provision.Plan) (credentials secrets.Credentials, blind bool, err error) {
-	credentials, err = w.credentials(ctx, plan.Secret)
+	credentials, err = kube.ReadCredentials(ctx, w.deps.Secrets, plan.Secret, credentialsUse)
 	blind = facts.Want != attempt.Wanted && denied(err)
 	if err != nil && !blind {
 		return credentials, blind, err
@@ -194,7 +194,7 @@ func (w *walk) store(ctx context.Context) attempt.Event {
 // remove deletes a volume that can't be used, or that nobody wants.
 func (w *walk) remove(ctx context.Context, step attempt.Step) attempt.Event {
 	plan := w.state.Plans.Current()
-	credentials, err := w.credentials(ctx, plan.Secret)
+	credentials, err := kube.ReadCredentials(ctx, w.deps.Secrets, plan.Secret, credentialsUse)
 	if err != nil && !denied(err) {
 		return w.undone(err)
 	}
@@ -219,17 +219,9 @@ func (w *walk) end(ctx context.Context, step attempt.Step) attempt.Event {
 	return attempt.Event{What: attempt.Ended}
 }
 
-func (c *Controller) credentials(ctx context.Context, ref *secrets.Ref) (secrets.Credentials, error) {
-	if ref == nil {
-		return secrets.Credentials{}, nil
-	}
-	credentials, err := c.deps.Secrets.Get(ctx, *ref)
-	if err != nil {
-		return secrets.Credentials{}, fmt.Errorf("getting the secret for CreateVolume and DeleteVolume: %w", err)
-	}
-	return credentials, nil
-}
-
 // denied tells whether the Secret is not to be had: it has gone, or the right to
 // read it has.
 func denied(err error) bool { return apierrors.IsNotFound(err) || apierrors.IsForbidden(err) }
+
+// credentialsUse is what the Secret is for.
+const credentialsUse = "CreateVolume and DeleteVolume"

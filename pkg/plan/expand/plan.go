@@ -2,17 +2,16 @@ package expand
 
 import (
 	"fmt"
-	"math"
 
 	csipb "github.com/container-storage-interface/spec/lib/go/csi"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/request"
 	"github.com/csi-provisioner/csi-provisioner/pkg/secrets"
 )
 
 func newPlan(in Input, s state, next goal) (*Plan, error) {
-	required, err := inBytes(next.size)
+	required, err := request.Bytes(sizeFields, next.size)
 	if err != nil {
 		return nil, err
 	}
@@ -52,58 +51,41 @@ func newRequest(in Input, required int64) (*csipb.ControllerExpandVolumeRequest,
 	}, nil
 }
 
-// inBytes returns a size rounded up to whole bytes.
-func inBytes(size resource.Quantity) (int64, error) {
-	// Value wraps around: it would ask for a small volume instead of a huge one.
-	if size.CmpInt64(math.MaxInt64) > 0 {
-		return 0, fmt.Errorf("the claim's spec.resources.requests.storage, or its status.allocatedResources.storage, is %.100s: CSI has sizes of up to %d bytes", size.String(), int64(math.MaxInt64))
-	}
-	return size.Value(), nil
-}
+// sizeFields is where the size of an expansion comes from.
+const sizeFields = "the claim's spec.resources.requests.storage, or its status.allocatedResources.storage,"
 
 func volumeCapability(in Input) (*csipb.VolumeCapability, error) {
-	mode, err := accessMode(in)
+	mode, err := accessMode(in.Volume)
 	if err != nil {
 		return nil, err
 	}
-	capability := &csipb.VolumeCapability{AccessMode: &csipb.VolumeCapability_AccessMode{Mode: mode}}
-	if mode := in.Volume.Spec.VolumeMode; mode != nil && *mode == corev1.PersistentVolumeBlock {
-		capability.AccessType = &csipb.VolumeCapability_Block{Block: &csipb.VolumeCapability_BlockVolume{}}
-		return capability, nil
+	access, ok := request.AccessMode(mode, in.Capabilities.SingleNodeMultiWriter)
+	if !ok {
+		return nil, fmt.Errorf("PersistentVolume %q has no known mode in its spec.accessModes", in.Volume.Name)
 	}
-	capability.AccessType = &csipb.VolumeCapability_Mount{Mount: &csipb.VolumeCapability_MountVolume{
-		FsType:     source(in.Volume).FSType,
-		MountFlags: in.Volume.Spec.MountOptions,
-	}}
-	return capability, nil
+	mount := request.Mount{FSType: source(in.Volume).FSType, Options: in.Volume.Spec.MountOptions}
+	return request.Capability(access, in.Volume.Spec.VolumeMode, mount), nil
 }
 
-// accessMode returns the one mode that stands for all of the volume's. What
-// ReadWriteOnce and ReadWriteOncePod become depends on the driver's
-// SINGLE_NODE_MULTI_WRITER capability (KEP-2485).
-func accessMode(in Input) (csipb.VolumeCapability_AccessMode_Mode, error) {
+// accessMode returns the one mode that stands for all of the volume's.
+func accessMode(volume *corev1.PersistentVolume) (corev1.PersistentVolumeAccessMode, error) {
 	has := map[corev1.PersistentVolumeAccessMode]bool{}
-	for _, mode := range in.Volume.Spec.AccessModes {
+	for _, mode := range volume.Spec.AccessModes {
 		has[mode] = true
 	}
-	multiWriter := in.Capabilities.SingleNodeMultiWriter
 	switch {
 	case has[corev1.ReadWriteOncePod] && len(has) > 1:
-		return 0, fmt.Errorf("PersistentVolume %q has ReadWriteOncePod beside other spec.accessModes, where it must be alone", in.Volume.Name)
-	case has[corev1.ReadWriteOncePod] && multiWriter:
-		return csipb.VolumeCapability_AccessMode_SINGLE_NODE_SINGLE_WRITER, nil
+		return "", fmt.Errorf("PersistentVolume %q has ReadWriteOncePod beside other spec.accessModes, where it must be alone", volume.Name)
 	case has[corev1.ReadWriteOncePod]:
-		return csipb.VolumeCapability_AccessMode_SINGLE_NODE_WRITER, nil
+		return corev1.ReadWriteOncePod, nil
 	case has[corev1.ReadWriteMany]:
-		return csipb.VolumeCapability_AccessMode_MULTI_NODE_MULTI_WRITER, nil
+		return corev1.ReadWriteMany, nil
 	case has[corev1.ReadOnlyMany] && has[corev1.ReadWriteOnce]:
-		return 0, fmt.Errorf("PersistentVolume %q has both ReadOnlyMany and ReadWriteOnce in its spec.accessModes, for which CSI has no access mode", in.Volume.Name)
+		return "", fmt.Errorf("PersistentVolume %q has both ReadOnlyMany and ReadWriteOnce in its spec.accessModes, for which CSI has no access mode", volume.Name)
 	case has[corev1.ReadOnlyMany]:
-		return csipb.VolumeCapability_AccessMode_MULTI_NODE_READER_ONLY, nil
-	case has[corev1.ReadWriteOnce] && multiWriter:
-		return csipb.VolumeCapability_AccessMode_SINGLE_NODE_MULTI_WRITER, nil
+		return corev1.ReadOnlyMany, nil
 	case has[corev1.ReadWriteOnce]:
-		return csipb.VolumeCapability_AccessMode_SINGLE_NODE_WRITER, nil
+		return corev1.ReadWriteOnce, nil
 	}
-	return 0, fmt.Errorf("PersistentVolume %q has no known mode in its spec.accessModes", in.Volume.Name)
+	return "", nil
 }

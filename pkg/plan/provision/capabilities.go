@@ -4,7 +4,8 @@ import (
 	"fmt"
 
 	csipb "github.com/container-storage-interface/spec/lib/go/csi"
-	corev1 "k8s.io/api/core/v1"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/request"
 )
 
 // volumeCapabilities returns one capability for each of the claim's access
@@ -12,47 +13,12 @@ import (
 func volumeCapabilities(in Input, fsType string) ([]*csipb.VolumeCapability, error) {
 	var capabilities []*csipb.VolumeCapability
 	for _, mode := range in.Claim.Spec.AccessModes {
-		csiMode, err := accessMode(mode, in.Driver.Capabilities.SingleNodeMultiWriter)
-		if err != nil {
-			return nil, err
+		access, ok := request.AccessMode(mode, in.Driver.Capabilities.SingleNodeMultiWriter)
+		if !ok {
+			return nil, fmt.Errorf("the claim's spec.accessModes holds the unknown mode %.253q", mode)
 		}
-		capability := &csipb.VolumeCapability{AccessMode: &csipb.VolumeCapability_AccessMode{Mode: csiMode}}
-		if isBlock(in.Claim) {
-			capability.AccessType = &csipb.VolumeCapability_Block{Block: &csipb.VolumeCapability_BlockVolume{}}
-		} else {
-			capability.AccessType = &csipb.VolumeCapability_Mount{Mount: &csipb.VolumeCapability_MountVolume{
-				FsType:     fsType,
-				MountFlags: in.Class.MountOptions,
-			}}
-		}
-		capabilities = append(capabilities, capability)
+		mount := request.Mount{FSType: fsType, Options: in.Class.MountOptions}
+		capabilities = append(capabilities, request.Capability(access, in.Claim.Spec.VolumeMode, mount))
 	}
 	return capabilities, nil
-}
-
-func isBlock(claim *corev1.PersistentVolumeClaim) bool {
-	return claim.Spec.VolumeMode != nil && *claim.Spec.VolumeMode == corev1.PersistentVolumeBlock
-}
-
-// accessMode translates a claim's access mode. What ReadWriteOnce and
-// ReadWriteOncePod become depends on the driver's SINGLE_NODE_MULTI_WRITER
-// capability (KEP-2485).
-func accessMode(mode corev1.PersistentVolumeAccessMode, singleNodeMultiWriter bool) (csipb.VolumeCapability_AccessMode_Mode, error) {
-	switch mode {
-	case corev1.ReadWriteOnce:
-		if singleNodeMultiWriter {
-			return csipb.VolumeCapability_AccessMode_SINGLE_NODE_MULTI_WRITER, nil
-		}
-		return csipb.VolumeCapability_AccessMode_SINGLE_NODE_WRITER, nil
-	case corev1.ReadWriteOncePod:
-		if singleNodeMultiWriter {
-			return csipb.VolumeCapability_AccessMode_SINGLE_NODE_SINGLE_WRITER, nil
-		}
-		return csipb.VolumeCapability_AccessMode_SINGLE_NODE_WRITER, nil
-	case corev1.ReadOnlyMany:
-		return csipb.VolumeCapability_AccessMode_MULTI_NODE_READER_ONLY, nil
-	case corev1.ReadWriteMany:
-		return csipb.VolumeCapability_AccessMode_MULTI_NODE_MULTI_WRITER, nil
-	}
-	return csipb.VolumeCapability_AccessMode_UNKNOWN, fmt.Errorf("the claim's spec.accessModes holds the unknown mode %.253q", mode)
 }

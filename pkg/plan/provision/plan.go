@@ -2,12 +2,12 @@ package provision
 
 import (
 	"fmt"
-	"math"
 	"strings"
 
 	csipb "github.com/container-storage-interface/spec/lib/go/csi"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/request"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/source"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/topology"
 	"github.com/csi-provisioner/csi-provisioner/pkg/secrets"
@@ -97,7 +97,7 @@ func newRequest(in Input, name, fsType string) (*csipb.CreateVolumeRequest, erro
 	if err != nil {
 		return nil, fmt.Errorf("finding where the volume may be: %w", err)
 	}
-	size, err := requestedBytes(in.Claim)
+	size, err := request.Bytes("the claim's spec.resources.requests.storage", in.Claim.Spec.Resources.Requests[corev1.ResourceStorage])
 	if err != nil {
 		return nil, err
 	}
@@ -113,17 +113,6 @@ func newRequest(in Input, name, fsType string) (*csipb.CreateVolumeRequest, erro
 		AccessibilityRequirements: requirement,
 		MutableParameters:         mutable,
 	}, nil
-}
-
-// requestedBytes returns the size that the claim requests, rounded up to whole
-// bytes; 0 when it requests none.
-func requestedBytes(claim *corev1.PersistentVolumeClaim) (int64, error) {
-	requested := claim.Spec.Resources.Requests[corev1.ResourceStorage]
-	// Value wraps around: it would make a small volume of a huge request.
-	if requested.CmpInt64(math.MaxInt64) > 0 {
-		return 0, fmt.Errorf("the claim's spec.resources.requests.storage is %.100s: CSI has sizes of up to %d bytes", requested.String(), int64(math.MaxInt64))
-	}
-	return requested.Value(), nil
 }
 
 func requirement(in Input) (*csipb.TopologyRequirement, error) {

@@ -6,6 +6,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/names"
+	planrequest "github.com/csi-provisioner/csi-provisioner/pkg/plan/request"
 	"github.com/csi-provisioner/csi-provisioner/pkg/secrets"
 )
 
@@ -22,7 +23,7 @@ func newVolume(in Input, request *csipb.CreateVolumeRequest, fsType string, refs
 		ControllerExpandSecretRef:  refs[secrets.ControllerExpand].CoreV1(),
 		NodeExpandSecretRef:        refs[secrets.NodeExpand].CoreV1(),
 	}
-	if !isBlock(in.Claim) {
+	if !planrequest.IsBlock(in.Claim.Spec.VolumeMode) {
 		source.FSType = fsType
 	}
 	volume := &corev1.PersistentVolume{
