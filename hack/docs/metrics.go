@@ -131,6 +131,9 @@ func useAll(set *metrics.Set) {
 	set.Journal.SetEnabled(true)
 	set.Journal.Committed(1, nil)
 	set.Journal.Watch([]string{"creating"}, func(string) int { return 0 }, func() time.Duration { return 0 })
+	set.Journal.WatchUnreadable(func() []metrics.UnreadableRecord {
+		return []metrics.UnreadableRecord{{Node: "node", ConfigMap: "name", Key: "uid"}}
+	})
 	set.Leading.WithLabelValues("lease").Set(1)
 	set.Renewals.WithLabelValues("lease").Inc()
 	// What comes of the request does not matter.

@@ -112,7 +112,7 @@ func (j *Journal) adopt(ctx context.Context, names []string, all []found) []*Int
 		j.generation = max(j.generation, f.generation)
 		if f.err != nil {
 			s.unreadable[f.uid] = f.err
-			broken = append(broken, fmt.Errorf("key %q of %q: %w", f.uid, f.segment, f.err))
+			broken = append(broken, &UnreadableError{f.segment, f.uid, f.err})
 			continue
 		}
 		claims[f.uid] = append(claims[f.uid], f)

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -181,8 +182,8 @@ func TestWhatCanNotBeReadIsKept(t *testing.T) {
 				t.Errorf("the report %q has no %q", told[0], want)
 			}
 		}
-		if n := second.Count(Unreadable); n != 3 {
-			t.Errorf("%d are unreadable", n)
+		if n, all := second.Count(Unreadable), second.Unreadable(); n != 3 || len(all) != 3 || all[0].Claim != "broken" {
+			t.Errorf("%d are unreadable: %v", n, all)
 		}
 		second.End(uid(0))
 		second.End(uid(1))
@@ -201,9 +202,9 @@ func TestRead(t *testing.T) {
 		}
 		segments := maps.Clone(d.shelf.segments)
 		segments["broken"] = map[string][]byte{"uid": []byte("not compressed")}
-		intents, err := Read(segments)
-		if err == nil || !strings.Contains(err.Error(), "broken") {
-			t.Errorf("the error is %v", err)
+		intents, broken := Read(segments)
+		if len(broken) != 1 || !errors.Is(broken[0], ErrUnreadable) || !strings.Contains(broken[0].Error(), `key "uid" of ConfigMap "broken": decompressing`) {
+			t.Errorf("unreadable are %v", broken)
 		}
 		if diff := cmp.Diff([]*Intent{intent(1)}, intents, protocmp.Transform()); diff != "" {
 			t.Errorf("the intents (-want +got):\n%s", diff)

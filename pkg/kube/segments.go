@@ -38,7 +38,7 @@ func NewSegments(client kubernetes.Interface, namespace, driver, node string) *S
 		s.selector = s.labels.String() + ",!" + names.JournalNodeLabel
 		return s
 	}
-	s.labels[names.JournalNodeLabel] = nodeLabel(node)
+	s.labels[names.JournalNodeLabel] = NodeLabel(node)
 	s.selector = s.labels.String()
 	return s
 }
@@ -49,9 +49,9 @@ func NewAllSegments(client kubernetes.Interface, namespace, driver string) *Segm
 	return &Segments{client: client, namespace: namespace, labels: mine, selector: mine.String()}
 }
 
-// nodeLabel returns a label's value that stands for a node. Names of nodes may be
+// NodeLabel returns a label's value that stands for a node. Names of nodes may be
 // too long for one.
-func nodeLabel(node string) string {
+func NodeLabel(node string) string {
 	if len(node) <= validation.LabelValueMaxLength {
 		return node
 	}
@@ -103,17 +103,38 @@ func (s *Segments) Delete(ctx context.Context, name string) error {
 // List returns the content of all segments of the driver, by name.
 func (s *Segments) List(ctx context.Context) (map[string]map[string][]byte, error) {
 	all := map[string]map[string][]byte{}
+	err := s.each(ctx, func(segment *corev1.ConfigMap) { all[segment.Name] = segment.BinaryData })
+	return all, err
+}
+
+// ListByNode does the same for each node. The nodes are named as in the label
+// names.JournalNodeLabel, in which names that are too long are replaced by a hash; empty
+// is that of a process that works for all nodes.
+func (s *Segments) ListByNode(ctx context.Context) (map[string]map[string]map[string][]byte, error) {
+	all := map[string]map[string]map[string][]byte{}
+	err := s.each(ctx, func(segment *corev1.ConfigMap) {
+		node := segment.Labels[names.JournalNodeLabel]
+		if all[node] == nil {
+			all[node] = map[string]map[string][]byte{}
+		}
+		all[node][segment.Name] = segment.BinaryData
+	})
+	return all, err
+}
+
+// each calls see for each segment.
+func (s *Segments) each(ctx context.Context, see func(*corev1.ConfigMap)) error {
 	options := metav1.ListOptions{LabelSelector: s.selector, Limit: 50}
 	for {
 		page, err := s.client.CoreV1().ConfigMaps(s.namespace).List(ctx, options)
 		if err != nil {
-			return nil, fmt.Errorf("listing the ConfigMaps of namespace %s with label %s: %w", s.namespace, options.LabelSelector, err)
+			return fmt.Errorf("listing the ConfigMaps of namespace %s with label %s: %w", s.namespace, options.LabelSelector, err)
 		}
 		for i := range page.Items {
-			all[page.Items[i].Name] = page.Items[i].BinaryData
+			see(&page.Items[i])
 		}
 		if options.Continue = page.Continue; options.Continue == "" {
-			return all, nil
+			return nil
 		}
 	}
 }

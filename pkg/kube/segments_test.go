@@ -140,4 +140,13 @@ func TestSegmentsOfNodes(t *testing.T) {
 	if err != nil || len(got) != len(stores) {
 		t.Errorf("all: List: %v, %v", got, err)
 	}
+	byNode, err := NewAllSegments(client, "ns", "driver.example").ListByNode(t.Context())
+	if err != nil || len(byNode) != len(stores) {
+		t.Errorf("all: ListByNode: %v, %v", byNode, err)
+	}
+	for node := range stores {
+		if _, ok := byNode[NodeLabel(node)]["of-"+node]; !ok {
+			t.Errorf("node %q: ListByNode has %v", node, byNode[NodeLabel(node)])
+		}
+	}
 }

@@ -8,10 +8,12 @@ import (
 
 // Journal measures the journal of volumes in creation.
 type Journal struct {
-	enabled  prometheus.Gauge
-	commits  *prometheus.CounterVec
-	intents  prometheus.Histogram
-	registry *prometheus.Registry
+	enabled prometheus.Gauge
+	commits *prometheus.CounterVec
+	intents prometheus.Histogram
+	// unreadable are asked for records that can't be read.
+	unreadable *unreadableCollector
+	registry   *prometheus.Registry
 }
 
 const journalSubsystem = "csi_provisioner_journal"
@@ -31,9 +33,12 @@ func newJournal(registry *prometheus.Registry) *Journal {
 			Help:    "Intents in a successful write.",
 			Buckets: prometheus.ExponentialBuckets(1, 2, 10),
 		}),
+		unreadable: &unreadableCollector{description: prometheus.NewDesc(journalSubsystem+"_unreadable_record",
+			"1 for each record that can't be read, and is kept: of the own node and, in node deployment, of others.",
+			[]string{"node", "configmap", "key"}, nil)},
 		registry: registry,
 	}
-	registry.MustRegister(j.enabled, j.commits, j.intents)
+	registry.MustRegister(j.enabled, j.commits, j.intents, j.unreadable)
 	j.commits.WithLabelValues("ok")
 	j.commits.WithLabelValues("failed")
 	return j

@@ -13,6 +13,7 @@ import (
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/journal"
 	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
+	"github.com/csi-provisioner/csi-provisioner/pkg/metrics"
 	"github.com/csi-provisioner/csi-provisioner/pkg/names"
 	"github.com/csi-provisioner/csi-provisioner/pkg/options"
 )
@@ -39,7 +40,15 @@ func (p *process) newJournal() *journal.Journal {
 		segments := p.segments()
 		o.Store, o.Access = segments, segments.Access
 	}
-	return journal.New(o)
+	j := journal.New(o)
+	p.metrics.Journal.WatchUnreadable(func() []metrics.UnreadableRecord {
+		var all []metrics.UnreadableRecord
+		for _, e := range j.Unreadable() {
+			all = append(all, metrics.UnreadableRecord{Node: kube.NodeLabel(p.nodeName()), ConfigMap: e.Segment, Key: string(e.Claim)})
+		}
+		return all
+	})
+	return j
 }
 
 func (p *process) segments() *kube.Segments {
@@ -65,7 +74,7 @@ func (p *process) reportJournal(ctx context.Context, problem error) {
 		logger.Info("Volumes are recorded again before they are created")
 		return
 	}
-	logger.Error(problem, "The journal of volumes in creation has a problem", "provisioningJournal", p.config.Journal.Mode)
+	logger.Error(problem, "The journal of volumes in creation has a problem", "provisioningJournal", p.config.Journal.Mode, "node", p.nodeName())
 	if errors.Is(problem, kube.ErrNoAccess) {
 		problem = errors.Join(errors.New("volumes are created without a record: one may be lost if this process crashes"), problem)
 	}
@@ -74,7 +83,15 @@ func (p *process) reportJournal(ctx context.Context, problem error) {
 	}
 	p.events.Warning(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{
 		Name: p.config.Journal.Pod, Namespace: p.namespace(), UID: types.UID(p.config.Journal.PodUID),
-	}}, names.ReasonJournalUnavailable, problem.Error())
+	}}, reasonOf(problem), problem.Error())
+}
+
+// reasonOf returns the reason of the event about a problem with the journal.
+func reasonOf(problem error) string {
+	if errors.Is(problem, journal.ErrUnreadable) {
+		return names.ReasonJournalUnreadable
+	}
+	return names.ReasonJournalUnavailable
 }
 
 // prepare takes over what the process that worked before has begun.

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/klog/v2"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
@@ -56,6 +55,8 @@ type guard struct {
 	informers *kube.Informers
 	sweep     time.Duration
 	driver    string
+	// others are the journals of other nodes; nil outside of node deployment.
+	others *otherJournals
 }
 
 func (p *process) newGuard() *guard {
@@ -68,50 +69,11 @@ func (p *process) newGuard() *guard {
 	}
 }
 
-// guardedBy is what knows the volumes under way.
-type guardedBy interface{ InUse(key source.Key) bool }
-
-// users are those of a source.
-type users struct {
-	guardedBy
-	*kube.Informers
-	journal *journal.Journal
-	// all are the segments of the journals of all nodes; nil outside of node
-	// deployment.
-	all journal.Store
-}
-
-// Elsewhere tells whether the process of another node makes a volume from a source.
-func (u users) Elsewhere(ctx context.Context, key source.Key) (bool, error) {
-	if u.all == nil {
-		return false, nil
-	}
-	segments, err := u.all.List(ctx)
-	if apierrors.IsForbidden(err) {
-		return false, nil // The others have no journal, either.
-	}
-	if err != nil {
-		return false, err
-	}
-	intents, err := journal.Read(segments)
-	for _, intent := range intents {
-		if u.journal.Knows(intent.Claim.UID) {
-			continue
-		}
-		for _, plan := range intent.Plans {
-			if plan.Source != nil && plan.Source.Key == key {
-				return true, nil
-			}
-		}
-	}
-	return false, err
-}
-
 func (g *guard) begin(p *process, j *journal.Journal, volumes guardedBy) error {
-	u := users{guardedBy: volumes, Informers: p.informers, journal: j}
 	if p.node != nil && p.config.Journal.Mode != options.JournalOff {
-		u.all = kube.NewAllSegments(p.clients.Core, p.namespace(), g.driver)
+		g.others = p.newOtherJournals(j, p.segmentsOfAllNodes())
 	}
+	u := users{guardedBy: volumes, Informers: p.informers, others: g.others}
 	reconciler := protection.New(protection.Deps{
 		Sources: g.sources,
 		Users:   u,
@@ -221,6 +183,9 @@ func (g *guard) sweepOrphans(ctx context.Context, stop <-chan struct{}) {
 		return
 	}
 	look := func() {
+		if err := g.others.refresh(ctx); err != nil {
+			klog.FromContext(ctx).Error(err, "Looking for records of other nodes that can't be read")
+		}
 		snapshots, err := g.informers.ProtectedSnapshots()
 		if err != nil {
 			klog.FromContext(ctx).Error(err, "Looking for snapshots that are kept for no restore")

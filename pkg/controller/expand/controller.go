@@ -90,6 +90,8 @@ type Controller struct {
 	deps   Deps
 	config Config
 	inUse  *inUse
+	// pauses are those after infeasible answers.
+	pauses *controller.Pauses
 	// claims and volumes are own writes.
 	claims  *kube.Latest[*corev1.PersistentVolumeClaim]
 	volumes *kube.Latest[*corev1.PersistentVolume]
@@ -98,7 +100,7 @@ type Controller struct {
 // New returns a controller; it starts nothing.
 func New(deps Deps, config Config) *Controller {
 	return &Controller{
-		deps: deps, config: config, inUse: newInUse(),
+		deps: deps, config: config, inUse: newInUse(), pauses: controller.NewPauses(config.InfeasibleRetry),
 		claims:  kube.NewLatest(kube.ShownClaim(deps.Claims)),
 		volumes: kube.NewLatest(kube.ShownVolume(deps.Volumes)),
 	}
@@ -118,6 +120,7 @@ func (c *Controller) Reconcile(ctx context.Context, key Key) (controller.Result,
 	}
 	if claim == nil {
 		c.inUse.clear(key.UID)
+		c.pauses.Forget(string(key.UID))
 		return controller.Result{}, nil
 	}
 	input, err := c.gather(ctx, claim)

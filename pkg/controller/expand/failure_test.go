@@ -14,6 +14,7 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller/expand"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/capability"
 	"github.com/csi-provisioner/csi-provisioner/pkg/secrets"
+	"github.com/csi-provisioner/csi-provisioner/test/tables"
 )
 
 func pending() error  { return status.Error(codes.DeadlineExceeded, "it takes long") }
@@ -101,6 +102,44 @@ func TestInfeasible(t *testing.T) {
 	w.clock.SetTime(w.clock.Now().Add(retryMax - 2*time.Minute))
 	w.attempt()
 	w.expect(w1, called, w4, failed)
+}
+
+// The process that has written down the answer had a clock that was ahead, or this one's
+// was set back: the pause gets no longer, and has an end. After another answer it is as
+// long as ever.
+func TestInfeasibleWithAnotherClock(t *testing.T) {
+	for _, ahead := range []time.Duration{time.Second, time.Hour} {
+		w := newWorld(t)
+		w.fail(tooMuch())
+		w.start()
+		w.attempt()
+		w.sync()
+		w.clock.SetTime(w.clock.Now().Add(-ahead))
+		w.Controller = expand.New(w.deps, w.config)
+		w.journal = nil
+		if result := w.succeed(); result.RequeueAfter != retryMax {
+			t.Errorf("%s ahead: it is retried in %s, want %s", ahead, result.RequeueAfter, retryMax)
+		}
+		w.clock.SetTime(w.clock.Now().Add(retryMax - time.Minute))
+		if result := w.succeed(); result.RequeueAfter <= 0 || result.RequeueAfter > time.Minute+time.Second {
+			t.Errorf("%s ahead: a minute before the end it is retried in %s", ahead, result.RequeueAfter)
+		}
+		w.expect()
+		w.clock.SetTime(w.clock.Now().Add(time.Minute + time.Second))
+		w.attempt()
+		w.expect(w1, called, w4, failed)
+		w.sync()
+		w.clock.SetTime(w.clock.Now().Add(time.Minute))
+		if result := w.succeed(); result.RequeueAfter != retryMax-time.Minute {
+			t.Errorf("%s ahead: after another answer it is retried in %s", ahead, result.RequeueAfter)
+		}
+		w.claim = nil
+		w.sync()
+		w.succeed()
+		if kept := tables.NotEmpty(w.Controller, "deps", "config"); len(kept) > 0 {
+			t.Errorf("kept is %q", kept)
+		}
+	}
 }
 
 func TestInfeasibleThenLess(t *testing.T) {

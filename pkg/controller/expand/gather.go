@@ -75,7 +75,8 @@ func (c *Controller) migrated(claim *corev1.PersistentVolumeClaim) bool {
 func (c *Controller) pause(claim *corev1.PersistentVolumeClaim, now time.Time) time.Duration {
 	since, ok := expand.PauseSince(claim)
 	if !ok {
+		c.pauses.Forget(string(claim.UID))
 		return 0
 	}
-	return since.Add(c.config.InfeasibleRetry).Sub(now)
+	return c.pauses.Left(string(claim.UID), since.Time, now)
 }

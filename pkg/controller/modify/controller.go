@@ -77,11 +77,17 @@ type Controller struct {
 	// written are own writes of claims. While the informer does not show them, they
 	// keep what has just ended from being begun again.
 	written *kube.Latest[*corev1.PersistentVolumeClaim]
+	// pauses are those after infeasible answers.
+	pauses *controller.Pauses
 }
 
 // New returns a controller; it starts nothing.
 func New(deps Deps, config Config) *Controller {
-	return &Controller{deps: deps, config: config, written: kube.NewLatest(kube.ShownClaim(deps.Claims))}
+	return &Controller{
+		deps: deps, config: config,
+		written: kube.NewLatest(kube.ShownClaim(deps.Claims)),
+		pauses:  controller.NewPauses(config.InfeasibleRetry),
+	}
 }
 
 // Reconcile brings the volume of the claim one step nearer to the class that the
@@ -95,8 +101,12 @@ func (c *Controller) Reconcile(ctx context.Context, key Key) (controller.Result,
 	defer unlock()
 
 	claim, err := c.claim(key)
-	if err != nil || claim == nil || !modify.Asks(claim) {
+	if err != nil {
 		return controller.Result{}, err
+	}
+	if claim == nil || !modify.Asks(claim) {
+		c.pauses.Forget(string(key.UID))
+		return controller.Result{}, nil
 	}
 	return c.step(ctx, claim)
 }

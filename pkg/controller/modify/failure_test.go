@@ -17,6 +17,7 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller/modify"
 	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
+	"github.com/csi-provisioner/csi-provisioner/test/tables"
 )
 
 // TestOutcomes has the driver fail with every code.
@@ -184,6 +185,43 @@ func TestPause(t *testing.T) {
 		t.Fatal(err)
 	}
 	sameLog(t, r, "claim: cur=- InProgress=gold ModifyingVolume ModifyVolumeError=InvalidArgument", called, "volume: gold", closed, ended)
+}
+
+// TestPauseWithAnotherClock has an end to a pause that another clock has begun, which is
+// ahead; after another answer it is as long as ever.
+func TestPauseWithAnotherClock(t *testing.T) {
+	r := asking(t)
+	r.fail = func(what string, _ int) error {
+		if what == "driver" {
+			return status.Error(codes.InvalidArgument, "no such tier")
+		}
+		return nil
+	}
+	_, _ = r.reconcile()
+	r.clock.SetTime(r.clock.Now().Add(-time.Hour))
+	r.restart(r.clock)
+	for _, want := range []time.Duration{pause, pause - time.Minute} {
+		if result, err := r.reconcile(); err != nil || result.RequeueAfter != want {
+			t.Errorf("result %+v, %v, want %s", result, err, want)
+		}
+		r.clock.Step(time.Minute)
+	}
+	r.taken()
+	r.clock.Step(pause - 2*time.Minute)
+	if _, err := r.reconcile(); !controller.IsTerminal(err) || r.count("driver") != 1 {
+		t.Errorf("%v: %q", err, r.log)
+	}
+	r.clock.Step(time.Minute)
+	if result, err := r.reconcile(); err != nil || result.RequeueAfter != pause-time.Minute {
+		t.Errorf("after another answer: result %+v, %v", result, err)
+	}
+	claim := r.claim
+	r.drop(r.claims, claim)
+	r.subject.ClaimShown(claim)
+	_, _ = r.reconcile()
+	if kept := tables.NotEmpty(r.subject, "deps", "config"); len(kept) > 0 {
+		t.Errorf("kept is %q", kept)
+	}
 }
 
 // TestNotAsked has the call end before it reaches the driver.

@@ -68,10 +68,10 @@ func (c *Controller) refreshed(input modify.Input) (modify.Input, error) {
 func (c *Controller) rest(claim *corev1.PersistentVolumeClaim, now metav1.Time) time.Duration {
 	since, ok := modify.PauseSince(claim)
 	if !ok {
+		c.pauses.Forget(string(claim.UID))
 		return 0
 	}
-	// A clock that was set back must not make the pause longer.
-	return c.config.InfeasibleRetry - max(0, now.Sub(since.Time))
+	return c.pauses.Left(string(claim.UID), since.Time, now.Time)
 }
 
 func (c *Controller) volume(name string) (*corev1.PersistentVolume, error) {

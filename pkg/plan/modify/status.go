@@ -101,7 +101,8 @@ func removeConditions(claim *corev1.PersistentVolumeClaim) {
 }
 
 // setCondition makes a condition true. One that says the same already is left
-// alone; a new message alone is no transition.
+// alone; a new message alone is no transition. A time that is ahead of the clock is not
+// kept, since a pause is counted from it.
 func setCondition(claim *corev1.PersistentVolumeClaim, next corev1.PersistentVolumeClaimCondition, now metav1.Time) {
 	next.Status, next.LastProbeTime, next.LastTransitionTime = corev1.ConditionTrue, now, now
 	i := slices.IndexFunc(claim.Status.Conditions, func(c corev1.PersistentVolumeClaimCondition) bool { return c.Type == next.Type })
@@ -110,7 +111,7 @@ func setCondition(claim *corev1.PersistentVolumeClaim, next corev1.PersistentVol
 		return
 	}
 	last := claim.Status.Conditions[i]
-	if last.Status == next.Status && last.Reason == next.Reason {
+	if last.Status == next.Status && last.Reason == next.Reason && !now.Before(&last.LastTransitionTime) {
 		if last.Message == next.Message {
 			return
 		}
