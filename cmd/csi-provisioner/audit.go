@@ -104,7 +104,7 @@ func makeReport(ctx context.Context, options auditOptions) (*audit.Report, error
 		Driver:            driver,
 		Volumes:           volumes,
 		PersistentVolumes: audit.NewCluster(clients.Core, driver),
-		Intents:           audit.NewJournal(kube.NewAllSegments(clients.Core, options.namespace, driver)),
+		Intents:           audit.NewJournal(kube.NewAllBatches(clients.Core, options.namespace, driver)),
 		Settle:            options.settle,
 		Clock:             clock.RealClock{},
 	}

@@ -19,15 +19,15 @@ func NewJournal(store journal.Store) *Journal { return &Journal{store} }
 
 // List returns the intents. What can't be read has the UID of its claim only.
 func (j *Journal) List(ctx context.Context) ([]Intent, error) {
-	segments, err := j.store.List(ctx)
+	batches, err := j.store.List(ctx)
 	if err != nil {
 		return nil, err
 	}
 	// A journal of its own, that is never run: reading is all that it does.
 	found, err := journal.New(journal.Options{
-		Store:   frozen(segments),
+		Store:   frozen(batches),
 		Access:  func(context.Context) error { return nil },
-		Prefix:  "\x00", // all segments are others'
+		Prefix:  "\x00", // all batches are others'
 		Clock:   clock.RealClock{},
 		Metrics: metrics.New().Journal,
 		Report:  func(context.Context, error) {}, // of what can't be read, which is found below
@@ -41,7 +41,7 @@ func (j *Journal) List(ctx context.Context) ([]Intent, error) {
 		readable[from.Claim.UID] = struct{}{}
 		intents = append(intents, describe(from)...)
 	}
-	return append(intents, unreadable(segments, readable)...), nil
+	return append(intents, unreadable(batches, readable)...), nil
 }
 
 // describe returns an intent for each volume that the driver was asked for: one,
@@ -63,13 +63,13 @@ func describe(from *journal.Intent) []Intent {
 	return intents
 }
 
-// topologyKey is the key of a segment that is none of a claim's.
+// topologyKey is the key of a batch that is none of a claim's.
 const topologyKey = "topology"
 
 // unreadable returns intents for the keys of claims that were not read.
-func unreadable(segments frozen, readable map[types.UID]struct{}) []Intent {
+func unreadable(batches frozen, readable map[types.UID]struct{}) []Intent {
 	var intents []Intent
-	for _, content := range segments {
+	for _, content := range batches {
 		for key := range content {
 			uid := types.UID(key)
 			if _, known := readable[uid]; known || key == topologyKey {

@@ -22,9 +22,9 @@ import (
 
 // shelf is a store in memory that may only be added to.
 type shelf struct {
-	mu       sync.Mutex
-	segments map[string]map[string][]byte
-	err      error
+	mu      sync.Mutex
+	batches map[string]map[string][]byte
+	err     error
 }
 
 var errChanged = errors.New("the store was changed")
@@ -32,14 +32,14 @@ var errChanged = errors.New("the store was changed")
 func (s *shelf) Create(_ context.Context, name string, content map[string][]byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.segments[name] = content
+	s.batches[name] = content
 	return nil
 }
 
 func (s *shelf) List(context.Context) (map[string]map[string][]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.segments, s.err
+	return s.batches, s.err
 }
 
 func (*shelf) Drop(context.Context, string, []string) error { return errChanged }
@@ -79,9 +79,9 @@ func (s *shelf) record(t *testing.T, names ...string) {
 // second request, one whose name had changed by then, and a record that can't be
 // read.
 func TestJournalIsRead(t *testing.T) {
-	s := &shelf{segments: map[string]map[string][]byte{}}
+	s := &shelf{batches: map[string]map[string][]byte{}}
 	s.record(t, "a", "a", "renamed")
-	s.segments["torn"] = map[string][]byte{"uid-torn": []byte("no gzip"), "topology": nil}
+	s.batches["torn"] = map[string][]byte{"uid-torn": []byte("no gzip"), "topology": nil}
 	reader := audit.NewJournal(s)
 	for range 2 { // reading once more gives the same
 		got, err := reader.List(t.Context())

@@ -27,7 +27,7 @@ const version = 1
 // can't take all the memory.
 const maxContent = 64 << 20
 
-// entry is the content of one key of a segment: JSON, compressed, for people to
+// entry is the content of one key of a batch: JSON, compressed, for people to
 // read with gunzip.
 type entry struct {
 	Version    int   `json:"version"`
@@ -39,7 +39,7 @@ type entry struct {
 	Partial   bool        `json:"partial,omitempty"`
 	Forgotten bool        `json:"forgotten,omitempty"`
 	Plans     []planEntry `json:"plans"`
-	// Replaces are the segments whose records of the claim this one takes the place of.
+	// Replaces are the batches whose records of the claim this one takes the place of.
 	// Programs that do not know it go by the generation.
 	Replaces []string `json:"replaces,omitempty"`
 }
@@ -51,7 +51,7 @@ type claim struct {
 }
 
 // planEntry is a [provision.Plan]. The request is the message's JSON without the
-// topology requirement, which refers to the terms of the segment.
+// topology requirement, which refers to the terms of the batch.
 type planEntry struct {
 	Request      json.RawMessage          `json:"request"`
 	Topology     *requirementEntry        `json:"topology,omitempty"`

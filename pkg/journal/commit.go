@@ -79,18 +79,18 @@ func (j *Journal) take() []*write {
 	return taken
 }
 
-// commit writes all intents that wait, mostly as one segment.
+// commit writes all intents that wait, mostly as one batch.
 func (j *Journal) commit(ctx context.Context) {
 	rest := j.take()
 	for len(rest) > 0 {
-		var next *segment
+		var next *batch
 		if next, rest = fill(j.packer, rest); next != nil {
 			j.write(ctx, next)
 		}
 	}
 }
 
-func (j *Journal) write(ctx context.Context, s *segment) {
+func (j *Journal) write(ctx context.Context, s *batch) {
 	name := j.nextName()
 	err := j.create(ctx, name, s)
 	j.options.Metrics.Committed(len(s.writes), err)
@@ -118,7 +118,7 @@ func (j *Journal) nextName() string {
 	return fmt.Sprintf("%s%d", j.options.Prefix, j.written)
 }
 
-func (j *Journal) create(ctx context.Context, name string, s *segment) error {
+func (j *Journal) create(ctx context.Context, name string, s *batch) error {
 	content, err := s.finish()
 	if err != nil {
 		return err
@@ -208,11 +208,11 @@ func (j *Journal) rememberAll(writes []*write) {
 	}
 }
 
-// noteStored takes the intents of a segment that was written.
-func (j *Journal) noteStored(name string, s *segment) {
+// noteStored takes the intents of a batch that was written.
+func (j *Journal) noteStored(name string, s *batch) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	stored := newStoredSegment()
+	stored := newStoredBatch()
 	j.stored[name], j.missedSince = stored, time.Time{}
 	for _, w := range s.writes {
 		uid := w.intent.Claim.UID
@@ -221,7 +221,7 @@ func (j *Journal) noteStored(name string, s *segment) {
 			j.supersede(uid, old, replaced)
 		}
 		next := j.remember(w.intent, old)
-		next.recorded, next.segments[name], next.heads[name] = true, struct{}{}, head{intent: w.intent}
+		next.recorded, next.batches[name], next.heads[name] = true, struct{}{}, head{intent: w.intent}
 		stored.keys[uid] = struct{}{}
 		if w.abandoned {
 			// Nobody has seen that it is durable, so nothing was begun with it;
@@ -241,12 +241,12 @@ func (j *Journal) noteStored(name string, s *segment) {
 	signal(j.dropNow)
 }
 
-// noteLost has a segment deleted that may have been written although there was an
+// noteLost has a batch deleted that may have been written although there was an
 // error. Until it is gone, it counts as a record of its claims that has ended.
-func (j *Journal) noteLost(name string, s *segment) {
+func (j *Journal) noteLost(name string, s *batch) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	stored := newStoredSegment()
+	stored := newStoredBatch()
 	stored.lost = true
 	j.stored[name] = stored
 	for _, w := range s.writes {
@@ -256,7 +256,7 @@ func (j *Journal) noteLost(name string, s *segment) {
 			r = j.remember(w.intent, nil)
 			r.state = Ended
 		}
-		r.segments[name] = struct{}{}
+		r.batches[name] = struct{}{}
 		stored.keys[uid] = struct{}{}
 		stored.end(uid, j.options.Clock.Now())
 	}

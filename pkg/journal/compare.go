@@ -2,12 +2,12 @@ package journal
 
 import "time"
 
-// goneFor is for how long it is remembered that a segment was deleted. One that is
+// goneFor is for how long it is remembered that a batch was deleted. One that is
 // written later all the same is taken for one that was never seen, which costs a look
 // at its claims.
 const goneFor = 10 * time.Minute
 
-// names returns the segments that exist for certain.
+// names returns the batches that exist for certain.
 func (j *Journal) names() []string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -20,11 +20,11 @@ func (j *Journal) names() []string {
 	return names
 }
 
-// compare notes what others have deleted: of the segments that existed before the
+// compare notes what others have deleted: of the batches that existed before the
 // listing, those that are not in it have vanished, and so have the keys that could not
 // be read and are not there any more, because somebody has taken care of them.
 //
-// A segment should not vanish while its intents are under way. They are recorded again
+// A batch should not vanish while its intents are under way. They are recorded again
 // when they next begin.
 func (j *Journal) compare(before []string, listed map[string]map[string][]byte) {
 	j.mu.Lock()

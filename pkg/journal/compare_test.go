@@ -72,7 +72,7 @@ func TestKeysThatWereTakenCareOfAreForgotten(t *testing.T) {
 		d.shelf.put(map[string]map[string][]byte{"one": {}})
 		d.takesOver()
 		time.Sleep(time.Second)
-		d.empty() // The empty segment goes, too.
+		d.empty() // The empty batch goes, too.
 		time.Sleep(2 * goneFor)
 		d.takesOver()
 		if kept := d.kept(); d.Count(Unreadable) != 0 || len(kept) > 0 {
@@ -81,9 +81,9 @@ func TestKeysThatWereTakenCareOfAreForgotten(t *testing.T) {
 	})
 }
 
-// A segment that somebody has deleted keeps nobody waiting, and its intents are recorded
+// A batch that somebody has deleted keeps nobody waiting, and its intents are recorded
 // again.
-func TestVanishedSegment(t *testing.T) {
+func TestVanishedBatch(t *testing.T) {
 	story(t, func(t *testing.T) {
 		d := open(t, newShelf(), nil)
 		defer d.stop()
@@ -108,7 +108,7 @@ func TestVanishedSegment(t *testing.T) {
 }
 
 // What was written while the list was under way has not vanished.
-func TestSegmentThatIsWrittenDuringTheListing(t *testing.T) {
+func TestBatchThatIsWrittenDuringTheListing(t *testing.T) {
 	story(t, func(t *testing.T) {
 		d := open(t, newShelf(), nil)
 		defer d.stop()
@@ -116,7 +116,7 @@ func TestSegmentThatIsWrittenDuringTheListing(t *testing.T) {
 		listed := maps.Clone(d.shelf.snapshot())
 		d.begin(intent(1))
 		d.compare(before, listed)
-		if len(d.records[uid(1)].segments) != 1 {
+		if len(d.records[uid(1)].batches) != 1 {
 			t.Errorf("the record is %+v", d.records[uid(1)])
 		}
 		d.End(uid(1))

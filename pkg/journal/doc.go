@@ -7,9 +7,9 @@
 // begun.
 //
 // As in a write-ahead log, intents that arrive while a write is under way share
-// the next one: each write makes a segment, an object of the API server with one
+// the next one: each write makes a batch, an object of the API server with one
 // key an intent. Ends are shared, too, and lazy: the keys of what has ended are
-// dropped some time later, together, and a segment goes with its last key. So
+// dropped some time later, together, and a batch goes with its last key. So
 // nothing is ever rewritten, and the writes get fewer for each volume the more
 // volumes there are.
 //

@@ -11,16 +11,16 @@ import (
 )
 
 const (
-	// linger is the time that an ended intent waits for others of its segment to
+	// linger is the time that an ended intent waits for others of its batch to
 	// end, so that they are dropped together.
 	linger = 30 * time.Second
-	// dropRetry is the time until a segment is tried again that could not be
+	// dropRetry is the time until a batch is tried again that could not be
 	// written.
 	dropRetry = 2 * time.Second
 )
 
-// storedSegment is a segment that exists, or may exist.
-type storedSegment struct {
+// storedBatch is a batch that exists, or may exist.
+type storedBatch struct {
 	// keys are those that it holds, ended those of them to be dropped, since
 	// endedSince at the latest.
 	keys, ended map[types.UID]struct{}
@@ -29,25 +29,25 @@ type storedSegment struct {
 	unreadable map[types.UID]error
 	// urgent tells that somebody waits for the drop.
 	urgent bool
-	// lost tells that it is not known whether the segment exists; it is to go.
+	// lost tells that it is not known whether the batch exists; it is to go.
 	lost bool
 	// notBefore is when to try again.
 	notBefore time.Time
 }
 
-func newStoredSegment() *storedSegment {
-	return &storedSegment{keys: map[types.UID]struct{}{}, ended: map[types.UID]struct{}{}, unreadable: map[types.UID]error{}}
+func newStoredBatch() *storedBatch {
+	return &storedBatch{keys: map[types.UID]struct{}{}, ended: map[types.UID]struct{}{}, unreadable: map[types.UID]error{}}
 }
 
-func (s *storedSegment) end(uid types.UID, now time.Time) {
+func (s *storedBatch) end(uid types.UID, now time.Time) {
 	if len(s.ended) == 0 {
 		s.endedSince = now
 	}
 	s.ended[uid] = struct{}{}
 }
 
-// due returns when the segment is to be written; false for never, as things are.
-func (s *storedSegment) due(now time.Time) (time.Time, bool) {
+// due returns when the batch is to be written; false for never, as things are.
+func (s *storedBatch) due(now time.Time) (time.Time, bool) {
 	var at time.Time
 	switch {
 	case s.lost, s.isOver(), s.urgent && len(s.ended) > 0:
@@ -63,14 +63,14 @@ func (s *storedSegment) due(now time.Time) (time.Time, bool) {
 	return at, true
 }
 
-// isOver tells whether nothing in the segment is needed.
-func (s *storedSegment) isOver() bool { return len(s.ended) == len(s.keys) }
+// isOver tells whether nothing in the batch is needed.
+func (s *storedBatch) isOver() bool { return len(s.ended) == len(s.keys) }
 
-// drop is one write that ends intents: of some keys, or of the whole segment.
+// drop is one write that ends intents: of some keys, or of the whole batch.
 type drop struct {
-	segment string
-	keys    []types.UID
-	whole   bool
+	batch string
+	keys  []types.UID
+	whole bool
 }
 
 // runDrops drops what has ended until ctx ends.
@@ -116,8 +116,8 @@ func (j *Journal) nextDrops() ([]drop, time.Duration) {
 	return drops, next
 }
 
-func (s *storedSegment) drop(name string) drop {
-	d := drop{segment: name, whole: s.lost || s.isOver()}
+func (s *storedBatch) drop(name string) drop {
+	d := drop{batch: name, whole: s.lost || s.isOver()}
 	for uid := range s.ended {
 		d.keys = append(d.keys, uid)
 	}
@@ -130,13 +130,13 @@ func (j *Journal) drop(ctx context.Context, d drop) {
 	defer cancel()
 	var err error
 	if d.whole {
-		err = j.options.Store.Delete(writing, d.segment)
+		err = j.options.Store.Delete(writing, d.batch)
 	} else {
 		keys := make([]string, 0, len(d.keys))
 		for _, uid := range d.keys {
 			keys = append(keys, string(uid))
 		}
-		err = j.options.Store.Drop(writing, d.segment, keys)
+		err = j.options.Store.Drop(writing, d.batch, keys)
 	}
 	if err == nil {
 		j.noteDropped(d)
@@ -153,44 +153,44 @@ func (j *Journal) drop(ctx context.Context, d drop) {
 func (j *Journal) noteDropped(d drop) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	s, ok := j.stored[d.segment]
-	if d.whole && (ok && s.lost || !strings.HasPrefix(d.segment, j.options.Prefix)) {
-		j.gone[d.segment] = j.options.Clock.Now()
+	s, ok := j.stored[d.batch]
+	if d.whole && (ok && s.lost || !strings.HasPrefix(d.batch, j.options.Prefix)) {
+		j.gone[d.batch] = j.options.Clock.Now()
 	}
 	if !ok {
 		return // It has vanished meanwhile.
 	}
 	if d.whole {
-		delete(j.stored, d.segment)
+		delete(j.stored, d.batch)
 	}
 	for _, uid := range d.keys {
 		delete(s.keys, uid)
 		delete(s.ended, uid)
-		j.forget(uid, d.segment)
+		j.forget(uid, d.batch)
 	}
 	// Whatever has ended meanwhile has its own time.
 	s.urgent, s.endedSince = j.isAwaited(s), j.options.Clock.Now()
 }
 
-// forget notes that a segment holds no record of a claim any more.
-func (j *Journal) forget(uid types.UID, segment string) {
+// forget notes that a batch holds no record of a claim any more.
+func (j *Journal) forget(uid types.UID, batch string) {
 	r := j.records[uid]
 	if r == nil {
 		return
 	}
-	delete(r.segments, segment)
-	if _, ok := r.heads[segment]; ok {
-		delete(r.heads, segment)
+	delete(r.batches, batch)
+	if _, ok := r.heads[batch]; ok {
+		delete(r.heads, batch)
 		r.recorded = false
 	}
-	if r.state == Ended && len(r.segments) == 0 {
+	if r.state == Ended && len(r.batches) == 0 {
 		r.answer(nil)
 		delete(j.records, uid)
 	}
 }
 
-// isAwaited tells whether somebody waits for a key of the segment to be dropped.
-func (j *Journal) isAwaited(s *storedSegment) bool {
+// isAwaited tells whether somebody waits for a key of the batch to be dropped.
+func (j *Journal) isAwaited(s *storedBatch) bool {
 	for uid := range s.ended {
 		if len(j.records[uid].settled) > 0 {
 			return true
@@ -203,7 +203,7 @@ func (j *Journal) isAwaited(s *storedSegment) bool {
 func (j *Journal) noteKept(d drop, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	s, ok := j.stored[d.segment]
+	s, ok := j.stored[d.batch]
 	if !ok {
 		return // It has vanished meanwhile.
 	}

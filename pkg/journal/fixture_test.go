@@ -32,10 +32,10 @@ const latency = 5 * time.Millisecond
 // shelf is a store in memory. The next writes end as errs say; those that are
 // done all the same have written.
 type shelf struct {
-	mu       sync.Mutex
-	segments map[string]map[string][]byte
-	writes   []string
-	errs     []failure
+	mu      sync.Mutex
+	batches map[string]map[string][]byte
+	writes  []string
+	errs    []failure
 	// missing is the error of Access.
 	missing error
 }
@@ -45,7 +45,7 @@ type failure struct {
 	done bool
 }
 
-func newShelf() *shelf { return &shelf{segments: map[string]map[string][]byte{}} }
+func newShelf() *shelf { return &shelf{batches: map[string]map[string][]byte{}} }
 
 func (s *shelf) write(what string, do func()) error {
 	time.Sleep(latency)
@@ -65,19 +65,19 @@ func (s *shelf) write(what string, do func()) error {
 }
 
 func (s *shelf) Create(_ context.Context, name string, content map[string][]byte) error {
-	return s.write("create", func() { s.segments[name] = maps.Clone(content) })
+	return s.write("create", func() { s.batches[name] = maps.Clone(content) })
 }
 
 func (s *shelf) Drop(_ context.Context, name string, keys []string) error {
 	return s.write(fmt.Sprint("drop ", len(keys)), func() {
 		for _, key := range keys {
-			delete(s.segments[name], key)
+			delete(s.batches[name], key)
 		}
 	})
 }
 
 func (s *shelf) Delete(_ context.Context, name string) error {
-	return s.write("delete", func() { delete(s.segments, name) })
+	return s.write("delete", func() { delete(s.batches, name) })
 }
 
 func (s *shelf) List(context.Context) (map[string]map[string][]byte, error) {
@@ -101,18 +101,18 @@ func (s *shelf) snapshot() map[string]map[string][]byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := map[string]map[string][]byte{}
-	for name, content := range s.segments {
+	for name, content := range s.batches {
 		all[name] = maps.Clone(content)
 	}
 	return all
 }
 
-// put puts segments back on the shelf.
-func (s *shelf) put(segments map[string]map[string][]byte) {
+// put puts batches back on the shelf.
+func (s *shelf) put(batches map[string]map[string][]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for name, content := range segments {
-		s.segments[name] = maps.Clone(content)
+	for name, content := range batches {
+		s.batches[name] = maps.Clone(content)
 	}
 }
 
@@ -136,7 +136,7 @@ func (s *shelf) recorded() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	keys := []string{}
-	for _, content := range s.segments {
+	for _, content := range s.batches {
 		for key := range content {
 			if key != termsKey {
 				keys = append(keys, key)
@@ -167,7 +167,7 @@ func open(t *testing.T, s *shelf, change func(*Options)) *desk {
 	t.Helper()
 	d := &desk{T: t, shelf: s}
 	options := Options{
-		Store: s, Access: s.Access, Prefix: fmt.Sprintf("segment-%p-", d), Clock: clock.RealClock{}, Metrics: metrics.New().Journal,
+		Store: s, Access: s.Access, Prefix: fmt.Sprintf("batch-%p-", d), Clock: clock.RealClock{}, Metrics: metrics.New().Journal,
 		Report: d.report,
 	}
 	if change != nil {
@@ -214,7 +214,7 @@ func (d *desk) begin(intents ...*Intent) {
 	}
 }
 
-// beginAll begins at one time, in one segment if they fit, and returns the errors.
+// beginAll begins at one time, in one batch if they fit, and returns the errors.
 func (d *desk) beginAll(intents ...*Intent) []error {
 	synctest.Wait()
 	d.pace.bucket = 0
@@ -280,9 +280,9 @@ func zones(names ...string) *csipb.TopologyRequirement {
 	return &csipb.TopologyRequirement{Requisite: terms, Preferred: append(slices.Clone(terms[1:]), terms[0])}
 }
 
-// remove deletes a segment, as somebody else does.
+// remove deletes a batch, as somebody else does.
 func (s *shelf) remove(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.segments, name)
+	delete(s.batches, name)
 }

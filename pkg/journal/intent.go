@@ -22,7 +22,7 @@ type Intent struct {
 	// plan.
 	Useless string
 	// Partial tells, for an intent that was read, that it had not fitted into a
-	// segment with all its topology: the requests are not those that the driver
+	// batch with all its topology: the requests are not those that the driver
 	// got.
 	Partial bool
 	// Forgotten tells that requests that were replaced are no longer remembered: one of

@@ -15,7 +15,7 @@ import (
 
 // Options are what a journal is made of; all are needed but Store.
 type Options struct {
-	// Store keeps the segments. Without one, nothing is durable: a journal that
+	// Store keeps the batches. Without one, nothing is durable: a journal that
 	// is off knows only what this process has begun.
 	Store Store
 	// Optional has the journal go on without the store while the right to write
@@ -24,7 +24,7 @@ type Options struct {
 	// Access says what is missing for the store to be written. The error wraps
 	// [kube.ErrNoAccess] then; any other error says that it is not known.
 	Access func(context.Context) error
-	// Prefix begins the names of the segments of this process, and of no other.
+	// Prefix begins the names of the batches of this process, and of no other.
 	Prefix  string
 	Clock   clock.Clock
 	Metrics *metrics.Journal
@@ -45,19 +45,19 @@ type Journal struct {
 
 	mu      sync.Mutex
 	records records
-	// stored are the segments that exist, or may exist.
-	stored map[string]*storedSegment
+	// stored are the batches that exist, or may exist.
+	stored map[string]*storedBatch
 	// gone are those that have been deleted, but may have been written since: when each
 	// was deleted.
 	gone map[string]time.Time
-	// waiting are the intents for the next segment; commitNow and dropNow wake
+	// waiting are the intents for the next batch; commitNow and dropNow wake
 	// who writes.
 	waiting   []*write
 	commitNow chan struct{}
 	dropNow   chan struct{}
 	// closed is why nothing is written any more.
 	closed error
-	// written counts the segments of this process, generation the intents of all.
+	// written counts the batches of this process, generation the intents of all.
 	written    int
 	generation int64
 	// off tells that there is no store, or no right to write it.
@@ -77,7 +77,7 @@ func New(options Options) *Journal {
 		packer:    newPacker(),
 		pace:      newPace(options.Clock.Now()),
 		records:   records{},
-		stored:    map[string]*storedSegment{},
+		stored:    map[string]*storedBatch{},
 		gone:      map[string]time.Time{},
 		commitNow: make(chan struct{}, 1),
 		dropNow:   make(chan struct{}, 1),
@@ -147,10 +147,10 @@ func (j *Journal) begin(intent *Intent) *write {
 func (j *Journal) remember(intent *Intent, old *record) *record {
 	next := &record{
 		intent: intent, state: Creating, since: j.options.Clock.Now(),
-		segments: map[string]struct{}{}, heads: map[string]head{},
+		batches: map[string]struct{}{}, heads: map[string]head{},
 	}
 	if old != nil {
-		next.segments, next.heads, next.settled = old.segments, old.heads, old.settled
+		next.batches, next.heads, next.settled = old.batches, old.heads, old.settled
 		if old.state != Ended {
 			next.since = old.since
 		}
@@ -182,20 +182,20 @@ func (j *Journal) End(uid types.UID) {
 
 // release has the keys of an ended intent dropped.
 func (j *Journal) release(uid types.UID, r *record) {
-	if len(r.segments) == 0 {
+	if len(r.batches) == 0 {
 		delete(j.records, uid)
 		return
 	}
-	for name := range r.segments {
+	for name := range r.batches {
 		j.supersede(uid, r, name)
 	}
 	signal(j.dropNow)
 }
 
-// supersede has the key of a segment dropped.
-func (j *Journal) supersede(uid types.UID, r *record, segment string) {
-	delete(r.heads, segment)
-	j.stored[segment].end(uid, j.options.Clock.Now())
+// supersede has the key of a batch dropped.
+func (j *Journal) supersede(uid types.UID, r *record, batch string) {
+	delete(r.heads, batch)
+	j.stored[batch].end(uid, j.options.Clock.Now())
 }
 
 // Settle returns nil when no record of the claim's intent is left, so that no
@@ -233,7 +233,7 @@ func (j *Journal) settle(uid types.UID) (<-chan error, error) {
 	}
 	done := make(chan error, 1)
 	r.settled = append(r.settled, done)
-	for name := range r.segments {
+	for name := range r.batches {
 		j.stored[name].urgent = true
 	}
 	signal(j.dropNow)

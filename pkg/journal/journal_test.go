@@ -38,7 +38,7 @@ func (d *desk) empty() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if records, stored := len(d.records), len(d.stored); records+stored > 0 {
-		d.Errorf("%d records and %d segments are remembered", records, stored)
+		d.Errorf("%d records and %d batches are remembered", records, stored)
 	}
 }
 
@@ -154,7 +154,7 @@ func TestWhatIsRecordedIsNotWrittenAgain(t *testing.T) {
 	})
 }
 
-func TestEndsOfASegmentAreShared(t *testing.T) {
+func TestEndsOfABatchAreShared(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, d *desk) {
 		d.beginAll(intents(20)...)
 		d.shelf.log()
@@ -257,9 +257,9 @@ func TestFailedWriteIsReportedAndLeavesNothing(t *testing.T) {
 	}
 }
 
-// Until it is certain that the lost segment is not there, the next process may
+// Until it is certain that the lost batch is not there, the next process may
 // find it.
-func TestSettleWaitsForLostSegments(t *testing.T) {
+func TestSettleWaitsForLostBatches(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, d *desk) {
 		down := errors.New("timeout")
 		d.shelf.failNext(failure{down, true}, failure{error: down})

@@ -27,8 +27,8 @@ func (i *Intent) changed(change func(*Intent)) *Intent {
 	return i
 }
 
-// written is a segment as another process writes it: of the intent, with that
-// generation, and replacing these segments.
+// written is a batch as another process writes it: of the intent, with that
+// generation, and replacing these batches.
 func written(t *testing.T, intent *Intent, generation int64, replaces ...string) map[string][]byte {
 	t.Helper()
 	s, _ := fill(newPacker(), []*write{{intent: intent, generation: generation, replaces: replaces, done: make(chan error, 1)}})
@@ -45,7 +45,7 @@ func TestRecordsOfSeveralProcessesAreMerged(t *testing.T) {
 	for name, c := range map[string]struct {
 		shelf map[string]map[string][]byte
 		want  *Intent
-		then  []string // segments that stay
+		then  []string // batches that stay
 	}{
 		"a late one with a higher generation": {map[string]map[string][]byte{
 			"late": written(t, asking("gold"), 7), "other": written(t, asking("silver"), 3),
@@ -92,7 +92,7 @@ func TestRecordsOfSeveralProcessesAreMerged(t *testing.T) {
 				next.begin(asking("iron"))
 				time.Sleep(2 * linger)
 				if n := len(next.shelf.snapshot()); n != 1 {
-					t.Errorf("%d segments are left after a new record", n)
+					t.Errorf("%d batches are left after a new record", n)
 				}
 				next.End(uid(1))
 				time.Sleep(time.Second)
@@ -102,7 +102,7 @@ func TestRecordsOfSeveralProcessesAreMerged(t *testing.T) {
 	}
 }
 
-// onShelf compares the names of the segments.
+// onShelf compares the names of the batches.
 func (d *desk) onShelf(want ...string) {
 	d.Helper()
 	got := map[string]bool{}
@@ -114,7 +114,7 @@ func (d *desk) onShelf(want ...string) {
 		all[name] = true
 	}
 	if diff := cmp.Diff(all, got); diff != "" {
-		d.Errorf("the segments (-want +got):\n%s", diff)
+		d.Errorf("the batches (-want +got):\n%s", diff)
 	}
 }
 
@@ -163,7 +163,7 @@ func TestLateRecordOfAnOpenIntent(t *testing.T) {
 		d.begin(asking("gold", "silver"))
 		time.Sleep(2 * linger)
 		if n := len(d.shelf.snapshot()); n != 1 {
-			d.Errorf("%d segments are left when it is taken up", n)
+			d.Errorf("%d batches are left when it is taken up", n)
 		}
 		next := crash(d.T, d)
 		next.takesOver(asking("gold", "silver"))

@@ -14,9 +14,9 @@ type record struct {
 	state  State
 	// recorded tells that the heads hold the intent. It is not while the journal is off.
 	recorded bool
-	// segments are those that hold a key of the claim, with this or another intent.
-	segments map[string]struct{}
-	// heads are those of the segments whose key must stay until the intent has ended.
+	// batches are those that hold a key of the claim, with this or another intent.
+	batches map[string]struct{}
+	// heads are those of the batches whose key must stay until the intent has ended.
 	// All others have been replaced.
 	heads map[string]head
 	// since is when the intent was first seen by this process.
@@ -25,7 +25,7 @@ type record struct {
 	settled []chan<- error
 }
 
-// head is what a segment holds of a claim.
+// head is what a batch holds of a claim.
 type head struct {
 	intent *Intent
 	// late tells that it came to light when the intent was known already: who has begun
@@ -35,13 +35,13 @@ type head struct {
 
 type records map[types.UID]*record
 
-// replaces returns the segments whose records of the claim are not needed when the
+// replaces returns the batches whose records of the claim are not needed when the
 // intent is recorded: all but those late ones of which it does not say everything.
 func (r *record) replaces(intent *Intent) []string {
 	if r == nil {
 		return nil
 	}
-	names := slices.Sorted(maps.Keys(r.segments))
+	names := slices.Sorted(maps.Keys(r.batches))
 	return slices.DeleteFunc(names, func(name string) bool {
 		h, ok := r.heads[name]
 		return ok && h.late && !intent.holds(h.intent)

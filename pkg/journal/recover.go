@@ -14,7 +14,7 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 )
 
-// Recover reads the segments that other processes have left, and returns their
+// Recover reads the batches that other processes have left, and returns their
 // intents; each is returned once. It is to be called before anything is begun,
 // and from time to time: what a former leader was writing when it lost its lease
 // may come late. So an intent may be of a claim that has one already, open or ended: it
@@ -30,14 +30,14 @@ func (j *Journal) Recover(ctx context.Context) ([]*Intent, error) {
 		return nil, err
 	}
 	before := j.names()
-	segments, err := j.list(ctx)
+	batches, err := j.list(ctx)
 	if err != nil {
 		return nil, err
 	}
-	j.compare(before, segments)
+	j.compare(before, batches)
 	var names []string
 	var all []found
-	for name, content := range segments {
+	for name, content := range batches {
 		if j.isUnknown(name) {
 			names = append(names, name)
 			all = append(all, read(name, content)...)
@@ -49,11 +49,11 @@ func (j *Journal) Recover(ctx context.Context) ([]*Intent, error) {
 func (j *Journal) list(ctx context.Context) (map[string]map[string][]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	segments, err := j.options.Store.List(ctx)
+	batches, err := j.options.Store.List(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("reading the journal: %w", err)
 	}
-	return segments, nil
+	return batches, nil
 }
 
 // access asks for the right to use the store once, and again while it is missing.
@@ -82,7 +82,7 @@ func (j *Journal) access(ctx context.Context) (on bool, err error) {
 	return missing == nil, nil
 }
 
-// isUnknown tells whether a segment is one that nobody takes care of. What this
+// isUnknown tells whether a batch is one that nobody takes care of. What this
 // process is writing or has just deleted, it knows.
 func (j *Journal) isUnknown(name string) bool {
 	j.mu.Lock()
@@ -92,19 +92,19 @@ func (j *Journal) isUnknown(name string) bool {
 	return !known && (gone || !strings.HasPrefix(name, j.options.Prefix))
 }
 
-// adopt takes care of segments, and returns the intents in them that say something new.
-// A segment that comes to light after its deletion is deleted again.
+// adopt takes care of batches, and returns the intents in them that say something new.
+// A batch that comes to light after its deletion is deleted again.
 func (j *Journal) adopt(ctx context.Context, names []string, all []found) []*Intent {
 	j.mu.Lock()
 	for _, name := range names {
-		s := newStoredSegment()
+		s := newStoredBatch()
 		_, s.lost = j.gone[name]
 		j.stored[name] = s
 	}
 	var broken []error
 	claims := map[types.UID][]found{}
 	for _, f := range all {
-		s := j.stored[f.segment]
+		s := j.stored[f.batch]
 		if s.lost {
 			continue
 		}
@@ -112,7 +112,7 @@ func (j *Journal) adopt(ctx context.Context, names []string, all []found) []*Int
 		j.generation = max(j.generation, f.generation)
 		if f.err != nil {
 			s.unreadable[f.uid] = f.err
-			broken = append(broken, &UnreadableError{f.segment, f.uid, f.err})
+			broken = append(broken, &UnreadableError{f.batch, f.uid, f.err})
 			continue
 		}
 		claims[f.uid] = append(claims[f.uid], f)
@@ -151,17 +151,17 @@ func (j *Journal) adoptClaim(uid types.UID, all []found) *Intent {
 		r.answer(ErrOpen)
 	}
 	for _, f := range all {
-		r.segments[f.segment] = struct{}{}
+		r.batches[f.batch] = struct{}{}
 	}
 	if isNews || !r.recorded && r.state != Ended {
 		for _, f := range heads {
-			r.heads[f.segment] = head{intent: f.intent, late: known}
+			r.heads[f.batch] = head{intent: f.intent, late: known}
 		}
 		heads = nil
 	}
 	for _, f := range slices.Concat(heads, replaced) {
-		j.supersede(uid, r, f.segment)
-		s := j.stored[f.segment]
+		j.supersede(uid, r, f.batch)
+		s := j.stored[f.batch]
 		s.urgent = s.urgent || len(r.settled) > 0
 	}
 	if !isNews {
@@ -176,11 +176,11 @@ func (j *Journal) adoptClaim(uid types.UID, all []found) *Intent {
 // that no generation tells which of them counts: all of them do.
 func headsOf(all []found) (heads, replaced []found) {
 	slices.SortFunc(all, func(a, b found) int {
-		return cmp.Or(cmp.Compare(b.generation, a.generation), cmp.Compare(a.segment, b.segment))
+		return cmp.Or(cmp.Compare(b.generation, a.generation), cmp.Compare(a.batch, b.batch))
 	})
 	old := map[string]bool{}
 	for _, f := range all {
-		if old[f.segment] {
+		if old[f.batch] {
 			replaced = append(replaced, f)
 		} else {
 			heads = append(heads, f)

@@ -119,13 +119,13 @@ func TestLastRecordIsTheValidOne(t *testing.T) {
 
 // What a former leader has written late is taken over; what this process has
 // deleted, and which comes late, is deleted again.
-func TestLateSegments(t *testing.T) {
+func TestLateBatches(t *testing.T) {
 	story(t, func(t *testing.T) {
 		former := open(t, newShelf(), nil)
 		former.begin(intent(1))
 		late := former.shelf.snapshot()
 		former.stop()
-		former.shelf.segments = map[string]map[string][]byte{}
+		former.shelf.batches = map[string]map[string][]byte{}
 		current := crash(t, former)
 		current.takesOver()
 		current.begin(intent(2))
@@ -166,11 +166,11 @@ func TestWhatCanNotBeReadIsKept(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		segments := first.shelf.snapshot()
-		for _, content := range segments {
+		batches := first.shelf.snapshot()
+		for _, content := range batches {
 			content["broken"], content["newer"], content["empty"] = []byte("?"), newer, empty
 		}
-		first.shelf.put(segments)
+		first.shelf.put(batches)
 		second := crash(t, first)
 		second.takesOver(intent(0), intent(1))
 		told := second.told()
@@ -200,9 +200,9 @@ func TestRead(t *testing.T) {
 		if err := d.Begin(t.Context(), intent(1)); err != nil {
 			t.Fatal(err)
 		}
-		segments := maps.Clone(d.shelf.segments)
-		segments["broken"] = map[string][]byte{"uid": []byte("not compressed")}
-		intents, broken := Read(segments)
+		batches := maps.Clone(d.shelf.batches)
+		batches["broken"] = map[string][]byte{"uid": []byte("not compressed")}
+		intents, broken := Read(batches)
 		if len(broken) != 1 || !errors.Is(broken[0], ErrUnreadable) || !strings.Contains(broken[0].Error(), `key "uid" of ConfigMap "broken": decompressing`) {
 			t.Errorf("unreadable are %v", broken)
 		}

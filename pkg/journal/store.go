@@ -2,16 +2,16 @@ package journal
 
 import "context"
 
-// Store keeps segments: small objects of the API server, each with one key for
-// an intent. See [kube.Segments].
+// Store keeps batches: small objects of the API server, each with one key for
+// an intent. See [kube.Batches].
 type Store interface {
-	// Create stores a segment under a name that is not used twice.
+	// Create stores a batch under a name that is not used twice.
 	Create(ctx context.Context, name string, content map[string][]byte) error
-	// Drop removes keys of a segment. That it has none of them, or has gone, is
+	// Drop removes keys of a batch. That it has none of them, or has gone, is
 	// no error.
 	Drop(ctx context.Context, name string, keys []string) error
-	// Delete removes a segment. That it has gone is no error.
+	// Delete removes a batch. That it has gone is no error.
 	Delete(ctx context.Context, name string) error
-	// List returns the content of all segments, by name.
+	// List returns the content of all batches, by name.
 	List(ctx context.Context) (map[string]map[string][]byte, error)
 }

@@ -9,7 +9,7 @@ import (
 	csipb "github.com/container-storage-interface/spec/lib/go/csi"
 )
 
-// table holds the topology terms of one segment, each once. Many requests name
+// table holds the topology terms of one batch, each once. Many requests name
 // all the places of the cluster.
 type table struct {
 	terms []*csipb.Topology
@@ -26,7 +26,7 @@ type table struct {
 	packer      *packer
 }
 
-// termOverhead is what the JSON of a term with a few segments has beyond their
+// termOverhead is what the JSON of a term with a few batches has beyond their
 // text, in bytes.
 const termOverhead = 32
 
@@ -127,7 +127,7 @@ func (t *table) fits(room int) (bool, error) {
 	return err == nil && len(packed) <= room, err
 }
 
-// pack returns what a segment holds of the table.
+// pack returns what a batch holds of the table.
 func (t *table) pack() ([]byte, error) {
 	if t.packed != nil && t.packedTerms == len(t.terms) {
 		return t.packed, nil

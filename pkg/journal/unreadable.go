@@ -15,27 +15,27 @@ var ErrUnreadable = errors.New("the record can't be read")
 // UnreadableError is why a record can't be read: mostly, a newer version of this program
 // has written it. Nothing is known of it but the UID of its claim, which is its key.
 type UnreadableError struct {
-	Segment string
-	Claim   types.UID
-	Cause   error
+	Batch string
+	Claim types.UID
+	Cause error
 }
 
 func (e *UnreadableError) Error() string {
-	return fmt.Sprintf("key %q of ConfigMap %q: %s", e.Claim, e.Segment, e.Cause)
+	return fmt.Sprintf("key %q of ConfigMap %q: %s", e.Claim, e.Batch, e.Cause)
 }
 
 // Unwrap returns ErrUnreadable and the cause.
 func (e *UnreadableError) Unwrap() []error { return []error{ErrUnreadable, e.Cause} }
 
-// Read returns the intents in the content of segments, whoever's they are and whether
+// Read returns the intents in the content of batches, whoever's they are and whether
 // they have ended or not, and those that can't be read, in order.
-func Read(segments map[string]map[string][]byte) ([]*Intent, []*UnreadableError) {
+func Read(batches map[string]map[string][]byte) ([]*Intent, []*UnreadableError) {
 	var intents []*Intent
 	var broken []*UnreadableError
-	for name, content := range segments {
+	for name, content := range batches {
 		for _, f := range read(name, content) {
 			if f.err != nil {
-				broken = append(broken, &UnreadableError{f.segment, f.uid, f.err})
+				broken = append(broken, &UnreadableError{f.batch, f.uid, f.err})
 				continue
 			}
 			intents = append(intents, f.intent)
@@ -61,7 +61,7 @@ func (j *Journal) Unreadable() []*UnreadableError {
 
 func sortUnreadable(all []*UnreadableError) {
 	slices.SortFunc(all, func(a, b *UnreadableError) int {
-		return strings.Compare(a.Segment+"/"+string(a.Claim), b.Segment+"/"+string(b.Claim))
+		return strings.Compare(a.Batch+"/"+string(a.Claim), b.Batch+"/"+string(b.Claim))
 	})
 }
 

@@ -59,10 +59,10 @@ func TestSettleEndsWhenTheJournalIsTurnedOff(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(o *Options) { o.Optional = true }, func(t *testing.T, d *desk) {
 				d.begin(intent(1))
-				d.begin(intent(3)) // in a segment of its own
+				d.begin(intent(3)) // in a batch of its own
 				// The right has been missing for a while, and the next try comes late.
 				d.mu.Lock()
-				d.stored[d.segmentOf(1)].notBefore = time.Now().Add(time.Hour)
+				d.stored[d.batchOf(1)].notBefore = time.Now().Add(time.Hour)
 				d.missedSince = time.Now().Add(-sureAfter)
 				d.mu.Unlock()
 				d.End(uid(1))
@@ -85,9 +85,9 @@ func TestSettleEndsWhenTheJournalIsTurnedOff(t *testing.T) {
 	}
 }
 
-// segmentOf returns the segment that has the record of a claim.
-func (d *desk) segmentOf(n int) string {
-	for name := range d.records[uid(n)].segments {
+// batchOf returns the batch that has the record of a claim.
+func (d *desk) batchOf(n int) string {
+	for name := range d.records[uid(n)].batches {
 		return name
 	}
 	d.Fatalf("claim %d is not recorded", n)
@@ -160,7 +160,7 @@ func TestSettleEndsAfterOtherWrites(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, nil, func(t *testing.T, d *desk) {
-				d.beginAll(intent(1), intent(2)) // so that the segment stays
+				d.beginAll(intent(1), intent(2)) // so that the batch stays
 				d.End(uid(1))
 				d.shelf.failNext(failure{error: errors.New("no leader")})
 				_ = d.Settle(t.Context(), uid(1)) // The next try comes after a pause.

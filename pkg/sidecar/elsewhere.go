@@ -43,9 +43,9 @@ const unreadFresh = time.Minute
 // make volumes from. Nil is for a process that works for all nodes.
 type otherJournals struct {
 	own knower
-	// node is the own one, as it is in the labels of segments.
+	// node is the own one, as it is in the labels of batches.
 	node   string
-	all    segmentLister
+	all    batchLister
 	claims corelisters.PersistentVolumeClaimLister
 	clock  clock.PassiveClock
 	// report is told of each record of another node that can't be read, once.
@@ -60,16 +60,16 @@ type otherJournals struct {
 // knower tells which intents this process takes care of; see [journal.Journal].
 type knower interface{ Knows(claim types.UID) bool }
 
-// segmentLister lists the segments of all nodes; see [kube.Segments].
-type segmentLister interface {
+// batchLister lists the batches of all nodes; see [kube.Batches].
+type batchLister interface {
 	ListByNode(ctx context.Context) (map[string]map[string]map[string][]byte, error)
 }
 
-func (p *process) segmentsOfAllNodes() *kube.Segments {
-	return kube.NewAllSegments(p.clients.Core, p.namespace(), p.session.Info().Name)
+func (p *process) batchesOfAllNodes() *kube.Batches {
+	return kube.NewAllBatches(p.clients.Core, p.namespace(), p.session.Info().Name)
 }
 
-func (p *process) newOtherJournals(own knower, all segmentLister) *otherJournals {
+func (p *process) newOtherJournals(own knower, all batchLister) *otherJournals {
 	o := &otherJournals{
 		own: own, node: kube.NodeLabel(p.nodeName()), all: all, claims: p.informers.ClaimLister(), clock: p.clock, report: p.reportJournal,
 		unread: map[metrics.UnreadableRecord]time.Time{},
@@ -133,15 +133,15 @@ func (o *otherJournals) read(ctx context.Context) (intents []*journal.Intent, un
 		return nil, nil, err
 	}
 	found := map[metrics.UnreadableRecord]error{}
-	for node, segments := range nodes {
-		all, broken := journal.Read(segments)
+	for node, batches := range nodes {
+		all, broken := journal.Read(batches)
 		for _, intent := range all {
 			if !o.own.Knows(intent.Claim.UID) {
 				intents = append(intents, intent)
 			}
 		}
 		for _, e := range broken {
-			found[metrics.UnreadableRecord{Node: node, ConfigMap: e.Segment, Key: string(e.Claim)}] = e
+			found[metrics.UnreadableRecord{Node: node, ConfigMap: e.Batch, Key: string(e.Claim)}] = e
 		}
 	}
 	unread, news := o.note(found)

@@ -29,26 +29,26 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/source"
 )
 
-// shelf holds the segments of all nodes. The node of a segment is its name up to the
+// shelf holds the batches of all nodes. The node of a batch is its name up to the
 // first dash.
 type shelf struct {
-	segments map[string]map[string][]byte
-	err      error
+	batches map[string]map[string][]byte
+	err     error
 }
 
 func (s *shelf) Create(_ context.Context, name string, content map[string][]byte) error {
-	s.segments[name] = content
+	s.batches[name] = content
 	return nil
 }
 func (s *shelf) Drop(context.Context, string, []string) error { return nil }
 func (s *shelf) Delete(context.Context, string) error         { return nil }
 func (s *shelf) List(context.Context) (map[string]map[string][]byte, error) {
-	return s.segments, s.err
+	return s.batches, s.err
 }
 
 func (s *shelf) ListByNode(context.Context) (map[string]map[string]map[string][]byte, error) {
 	all := map[string]map[string]map[string][]byte{}
-	for name, content := range s.segments {
+	for name, content := range s.batches {
 		node, _, _ := strings.Cut(name, "-")
 		if all[node] == nil {
 			all[node] = map[string]map[string][]byte{}
@@ -119,7 +119,7 @@ func intentFrom(key source.Key, claim types.UID) *journal.Intent {
 // TestSourcesOfOtherNodes: what another node's process makes a volume from is found
 // in its journal; what the own one does is known without.
 func TestSourcesOfOtherNodes(t *testing.T) {
-	s := &shelf{segments: map[string]map[string][]byte{}}
+	s := &shelf{batches: map[string]map[string][]byte{}}
 	own, other := journalOn(t, s, "own-"), journalOn(t, s, "other-")
 	if err := other.Begin(t.Context(), intentFrom(daily(), "1")); err != nil {
 		t.Fatal(err)
@@ -177,7 +177,7 @@ func TestUnreadableRecordsKeepTheSourceOfTheirClaim(t *testing.T) {
 		"it names the source, and is not late": {from("daily"), false, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			n := newNeighbours(&shelf{segments: map[string]map[string][]byte{"b-1": {"1": []byte("?")}}}, knowsNothing{})
+			n := newNeighbours(&shelf{batches: map[string]map[string][]byte{"b-1": {"1": []byte("?")}}}, knowsNothing{})
 			if test.claim != nil {
 				claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "c", UID: "1"}}
 				test.claim(claim)
@@ -200,11 +200,11 @@ func TestUnreadableRecordsKeepTheSourceOfTheirClaim(t *testing.T) {
 
 // A record that can't be read hides no other.
 func TestUnreadableRecordBesideOneThatCanBeRead(t *testing.T) {
-	s := &shelf{segments: map[string]map[string][]byte{}}
+	s := &shelf{batches: map[string]map[string][]byte{}}
 	if err := journalOn(t, s, "b-").Begin(t.Context(), intentFrom(daily(), "2")); err != nil {
 		t.Fatal(err)
 	}
-	s.segments["a-1"] = map[string][]byte{"1": []byte("?")}
+	s.batches["a-1"] = map[string][]byte{"1": []byte("?")}
 	if got, err := newNeighbours(s, knowsNothing{}).use(t.Context(), daily()); err != nil || !got {
 		t.Errorf("it is in use: %t (%v)", got, err)
 	}
@@ -212,7 +212,7 @@ func TestUnreadableRecordBesideOneThatCanBeRead(t *testing.T) {
 
 // Somebody must be told, once, where the records are, and for how long they are there.
 func TestUnreadableRecordsAreNamed(t *testing.T) {
-	n := newNeighbours(&shelf{segments: map[string]map[string][]byte{
+	n := newNeighbours(&shelf{batches: map[string]map[string][]byte{
 		"a-1": {"1": []byte("?"), "2": []byte("?")}, "own-1": {"3": []byte("?")},
 	}}, knowsNothing{})
 	for range 3 {
@@ -251,14 +251,14 @@ func TestUnreadableRecordsAreNamed(t *testing.T) {
 		t.Errorf("measured are (-want +got):\n%s", diff)
 	}
 	// Somebody has taken care of one, then of all.
-	delete(n.shelf.segments["a-1"], "2")
+	delete(n.shelf.batches["a-1"], "2")
 	if err := n.refresh(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{"a-1 1 a"}, measured()); diff != "" {
 		t.Errorf("measured are then (-want +got):\n%s", diff)
 	}
-	n.shelf.segments = nil
+	n.shelf.batches = nil
 	if err := n.refresh(t.Context()); err != nil || len(n.unread) > 0 || len(n.reports) != 2 {
 		t.Errorf("%v is kept, told is %q (%v)", n.unread, n.reports, err)
 	}

@@ -37,22 +37,22 @@ func (p *process) newJournal() *journal.Journal {
 		Report:   p.reportJournal,
 	}
 	if p.config.Journal.Mode != options.JournalOff {
-		segments := p.segments()
-		o.Store, o.Access = segments, segments.Access
+		batches := p.batches()
+		o.Store, o.Access = batches, batches.Access
 	}
 	j := journal.New(o)
 	p.metrics.Journal.WatchUnreadable(func() []metrics.UnreadableRecord {
 		var all []metrics.UnreadableRecord
 		for _, e := range j.Unreadable() {
-			all = append(all, metrics.UnreadableRecord{Node: kube.NodeLabel(p.nodeName()), ConfigMap: e.Segment, Key: string(e.Claim)})
+			all = append(all, metrics.UnreadableRecord{Node: kube.NodeLabel(p.nodeName()), ConfigMap: e.Batch, Key: string(e.Claim)})
 		}
 		return all
 	})
 	return j
 }
 
-func (p *process) segments() *kube.Segments {
-	return kube.NewSegments(p.clients.Core, p.namespace(), p.session.Info().Name, p.nodeName())
+func (p *process) batches() *kube.Batches {
+	return kube.NewBatches(p.clients.Core, p.namespace(), p.session.Info().Name, p.nodeName())
 }
 
 // requireJournal returns an error if the journal must be there and can't be: a
@@ -61,7 +61,7 @@ func (p *process) requireJournal(ctx context.Context) error {
 	if !p.config.Controllers.Provisioner || p.config.Journal.Mode != options.JournalRequired {
 		return nil
 	}
-	if err := p.segments().Access(ctx); errors.Is(err, kube.ErrNoAccess) {
+	if err := p.batches().Access(ctx); errors.Is(err, kube.ErrNoAccess) {
 		return err
 	}
 	return nil

@@ -71,7 +71,7 @@ func (p *process) newGuard() *guard {
 
 func (g *guard) begin(p *process, j *journal.Journal, volumes guardedBy) error {
 	if p.node != nil && p.config.Journal.Mode != options.JournalOff {
-		g.others = p.newOtherJournals(j, p.segmentsOfAllNodes())
+		g.others = p.newOtherJournals(j, p.batchesOfAllNodes())
 	}
 	u := users{guardedBy: volumes, Informers: p.informers, others: g.others}
 	reconciler := protection.New(protection.Deps{

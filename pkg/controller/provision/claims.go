@@ -64,7 +64,7 @@ func (c *claims) enter(key Key, initial attempt.State) *record {
 	}
 	for _, intent := range c.found[key.UID] {
 		r.state = attempt.Observe(r.state, attempt.Event{
-			What: attempt.Recalled, Plans: attempt.NewPlans(intent.Partial, intent.Plans...), Handle: intent.Useless,
+			What: attempt.Recalled, Plans: attempt.NewPlans(!intent.Exact(), intent.Plans...), Handle: intent.Useless,
 		})
 	}
 	delete(c.found, key.UID)

@@ -61,7 +61,7 @@ func (w *walk) lookUpInherited(ctx context.Context) attempt.Event {
 
 // intent is what the journal keeps of the attempt.
 func (w *walk) intent(plans attempt.Plans, handle string) *journal.Intent {
-	return &journal.Intent{Claim: w.key, Plans: plans.All(), Useless: handle, Partial: plans.Inexact}
+	return &journal.Intent{Claim: w.key, Plans: plans.All(), Useless: handle, Forgotten: plans.Inexact}
 }
 
 // recordIntent makes durable what is going to be done. What is missing for it is found

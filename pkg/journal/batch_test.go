@@ -14,15 +14,15 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/provision"
 )
 
-// fillAll makes segments of the intents, and returns what each is read as.
-func fillAll(t *testing.T, intents ...*Intent) (segments []map[string][]byte, read []*Intent) {
+// fillAll makes batches of the intents, and returns what each is read as.
+func fillAll(t *testing.T, intents ...*Intent) (batches []map[string][]byte, read []*Intent) {
 	t.Helper()
 	var rest []*write
 	for n, intent := range intents {
 		rest = append(rest, &write{intent: intent, generation: int64(n), done: make(chan error, 1)})
 	}
 	for len(rest) > 0 {
-		var s *segment
+		var s *batch
 		if s, rest = fill(newPacker(), rest); s == nil {
 			break
 		}
@@ -34,13 +34,13 @@ func fillAll(t *testing.T, intents ...*Intent) (segments []map[string][]byte, re
 		for _, value := range content {
 			size += len(value)
 		}
-		if size > maxSegment {
-			t.Errorf("a segment has %d bytes", size)
+		if size > maxBatch {
+			t.Errorf("a batch has %d bytes", size)
 		}
-		segments = append(segments, content)
+		batches = append(batches, content)
 		read = append(read, decodeAll(t, content, s.writes)...)
 	}
-	return segments, read
+	return batches, read
 }
 
 // decodeAll returns the intents in the order of the writes.
@@ -97,13 +97,13 @@ func TestTopologyIsStoredOnce(t *testing.T) {
 		next.Plans[0].Request.AccessibilityRequirements = shared
 		all = append(all, next)
 	}
-	segments, got := fillAll(t, all...)
+	batches, got := fillAll(t, all...)
 	sameIntents(t, all, got)
-	if len(segments) != 1 {
-		t.Fatalf("there are %d segments", len(segments))
+	if len(batches) != 1 {
+		t.Fatalf("there are %d batches", len(batches))
 	}
-	terms := len(segments[0][termsKey])
-	for key, value := range segments[0] {
+	terms := len(batches[0][termsKey])
+	for key, value := range batches[0] {
 		t.Logf("%s: %d bytes", key, len(value))
 		if key != termsKey && len(value) > 1000 {
 			t.Errorf("intent %s takes %d bytes beside %d of topology", key, len(value), terms)
@@ -145,7 +145,7 @@ func noise(n int) string {
 	return b.String()[:n]
 }
 
-func TestFullSegmentIsFollowedByAnother(t *testing.T) {
+func TestFullBatchIsFollowedByAnother(t *testing.T) {
 	var all []*Intent
 	for n := range 12 {
 		next := intent(n)
@@ -153,9 +153,9 @@ func TestFullSegmentIsFollowedByAnother(t *testing.T) {
 		next.Plans[0].Request.AccessibilityRequirements = nodes(1000, fmt.Sprint("node", n))
 		all = append(all, next)
 	}
-	segments, got := fillAll(t, all...)
-	if len(segments) < 2 {
-		t.Errorf("there are %d segments", len(segments))
+	batches, got := fillAll(t, all...)
+	if len(batches) < 2 {
+		t.Errorf("there are %d batches", len(batches))
 	}
 	sameIntents(t, all, got)
 }
@@ -205,7 +205,7 @@ func TestWrongTopologyIsAnError(t *testing.T) {
 	}
 }
 
-// Nobody but this program writes segments, but anybody may be able to.
+// Nobody but this program writes batches, but anybody may be able to.
 func FuzzRead(f *testing.F) {
 	content, _ := func() (map[string][]byte, error) {
 		next := intent(1)

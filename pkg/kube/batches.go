@@ -20,9 +20,9 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/names"
 )
 
-// Segments keeps the journal's segments as ConfigMaps of one namespace that have
+// Batches keeps the journal's batches as ConfigMaps of one namespace that have
 // the label of one driver.
-type Segments struct {
+type Batches struct {
 	client    kubernetes.Interface
 	namespace string
 	labels    labels.Set
@@ -30,10 +30,10 @@ type Segments struct {
 	selector string
 }
 
-// NewSegments returns the port for the segments of a driver that works for all
+// NewBatches returns the port for the batches of a driver that works for all
 // nodes, or, in node deployment, of the driver of one node.
-func NewSegments(client kubernetes.Interface, namespace, driver, node string) *Segments {
-	s := &Segments{client: client, namespace: namespace, labels: labels.Set{names.JournalLabel: driver}}
+func NewBatches(client kubernetes.Interface, namespace, driver, node string) *Batches {
+	s := &Batches{client: client, namespace: namespace, labels: labels.Set{names.JournalLabel: driver}}
 	if node == "" {
 		s.selector = s.labels.String() + ",!" + names.JournalNodeLabel
 		return s
@@ -43,10 +43,10 @@ func NewSegments(client kubernetes.Interface, namespace, driver, node string) *S
 	return s
 }
 
-// NewAllSegments returns the port for the segments of all nodes, to read only.
-func NewAllSegments(client kubernetes.Interface, namespace, driver string) *Segments {
+// NewAllBatches returns the port for the batches of all nodes, to read only.
+func NewAllBatches(client kubernetes.Interface, namespace, driver string) *Batches {
 	mine := labels.Set{names.JournalLabel: driver}
-	return &Segments{client: client, namespace: namespace, labels: mine, selector: mine.String()}
+	return &Batches{client: client, namespace: namespace, labels: mine, selector: mine.String()}
 }
 
 // NodeLabel returns a label's value that stands for a node. Names of nodes may be
@@ -60,9 +60,9 @@ func NodeLabel(node string) string {
 	return fmt.Sprintf("node-%016x", hash.Sum64())
 }
 
-// Create stores a segment. The name is that of one segment only, so that one
+// Create stores a batch. The name is that of one batch only, so that one
 // that exists already is this one: an earlier try of the same request has made it.
-func (s *Segments) Create(ctx context.Context, name string, content map[string][]byte) error {
+func (s *Batches) Create(ctx context.Context, name string, content map[string][]byte) error {
 	_, err := s.client.CoreV1().ConfigMaps(s.namespace).Create(ctx, &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: s.namespace, Labels: s.labels},
 		BinaryData: content,
@@ -73,9 +73,9 @@ func (s *Segments) Create(ctx context.Context, name string, content map[string][
 	return nil
 }
 
-// Drop removes keys of a segment. That it has none of them, or has gone, is no
+// Drop removes keys of a batch. That it has none of them, or has gone, is no
 // error.
-func (s *Segments) Drop(ctx context.Context, name string, keys []string) error {
+func (s *Batches) Drop(ctx context.Context, name string, keys []string) error {
 	dropped := map[string]any{}
 	for _, key := range keys {
 		dropped[key] = nil
@@ -91,8 +91,8 @@ func (s *Segments) Drop(ctx context.Context, name string, keys []string) error {
 	return nil
 }
 
-// Delete removes a segment. That it has gone is no error.
-func (s *Segments) Delete(ctx context.Context, name string) error {
+// Delete removes a batch. That it has gone is no error.
+func (s *Batches) Delete(ctx context.Context, name string) error {
 	err := s.client.CoreV1().ConfigMaps(s.namespace).Delete(ctx, name, metav1.DeleteOptions{})
 	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("deleting ConfigMap %s/%s: %w", s.namespace, name, err)
@@ -100,30 +100,30 @@ func (s *Segments) Delete(ctx context.Context, name string) error {
 	return nil
 }
 
-// List returns the content of all segments of the driver, by name.
-func (s *Segments) List(ctx context.Context) (map[string]map[string][]byte, error) {
+// List returns the content of all batches of the driver, by name.
+func (s *Batches) List(ctx context.Context) (map[string]map[string][]byte, error) {
 	all := map[string]map[string][]byte{}
-	err := s.each(ctx, func(segment *corev1.ConfigMap) { all[segment.Name] = segment.BinaryData })
+	err := s.each(ctx, func(batch *corev1.ConfigMap) { all[batch.Name] = batch.BinaryData })
 	return all, err
 }
 
 // ListByNode does the same for each node. The nodes are named as in the label
 // names.JournalNodeLabel, in which names that are too long are replaced by a hash; empty
 // is that of a process that works for all nodes.
-func (s *Segments) ListByNode(ctx context.Context) (map[string]map[string]map[string][]byte, error) {
+func (s *Batches) ListByNode(ctx context.Context) (map[string]map[string]map[string][]byte, error) {
 	all := map[string]map[string]map[string][]byte{}
-	err := s.each(ctx, func(segment *corev1.ConfigMap) {
-		node := segment.Labels[names.JournalNodeLabel]
+	err := s.each(ctx, func(batch *corev1.ConfigMap) {
+		node := batch.Labels[names.JournalNodeLabel]
 		if all[node] == nil {
 			all[node] = map[string]map[string][]byte{}
 		}
-		all[node][segment.Name] = segment.BinaryData
+		all[node][batch.Name] = batch.BinaryData
 	})
 	return all, err
 }
 
-// each calls see for each segment.
-func (s *Segments) each(ctx context.Context, see func(*corev1.ConfigMap)) error {
+// each calls see for each batch.
+func (s *Batches) each(ctx context.Context, see func(*corev1.ConfigMap)) error {
 	options := metav1.ListOptions{LabelSelector: s.selector, Limit: 50}
 	for {
 		page, err := s.client.CoreV1().ConfigMaps(s.namespace).List(ctx, options)
@@ -139,19 +139,19 @@ func (s *Segments) each(ctx context.Context, see func(*corev1.ConfigMap)) error 
 	}
 }
 
-// ErrNoAccess is wrapped by the error of [Segments.Access] when a right is
+// ErrNoAccess is wrapped by the error of [Batches.Access] when a right is
 // missing.
 var ErrNoAccess = errors.New("rights to ConfigMaps are missing")
 
-// segmentVerbs are what the journal does with ConfigMaps.
-func segmentVerbs() []string { return []string{"list", "create", "patch", "delete"} }
+// batchVerbs are what the journal does with ConfigMaps.
+func batchVerbs() []string { return []string{"list", "create", "patch", "delete"} }
 
 // Access asks the API server whether this process may do with the namespace's
 // ConfigMaps what it has to. The error wraps [ErrNoAccess] and prints the
 // missing role when it may not.
-func (s *Segments) Access(ctx context.Context) error {
+func (s *Batches) Access(ctx context.Context) error {
 	var missing []string
-	for _, verb := range segmentVerbs() {
+	for _, verb := range batchVerbs() {
 		review, err := s.client.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, &authorizationv1.SelfSubjectAccessReview{
 			Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{
 				Namespace: s.namespace, Verb: verb, Resource: "configmaps",
@@ -166,11 +166,11 @@ func (s *Segments) Access(ctx context.Context) error {
 	}
 	if len(missing) > 0 {
 		return fmt.Errorf("%w: the service account may not %s those of namespace %q: add this rule to its Role there:\n%s",
-			ErrNoAccess, strings.Join(missing, ", "), s.namespace, segmentRule())
+			ErrNoAccess, strings.Join(missing, ", "), s.namespace, batchRule())
 	}
 	return nil
 }
 
-func segmentRule() string {
-	return "- apiGroups: [\"\"]\n  resources: [configmaps]\n  verbs: [" + strings.Join(segmentVerbs(), ", ") + "]"
+func batchRule() string {
+	return "- apiGroups: [\"\"]\n  resources: [configmaps]\n  verbs: [" + strings.Join(batchVerbs(), ", ") + "]"
 }

@@ -8,13 +8,13 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// termsKey is the key of a segment's topology terms. All other keys are the UIDs
+// termsKey is the key of a batch's topology terms. All other keys are the UIDs
 // of claims.
 const termsKey = "topology"
 
-// maxSegment is the size of a segment in bytes. The API server takes 1 MiB in a
+// maxBatch is the size of a batch in bytes. The API server takes 1 MiB in a
 // ConfigMap, and etcd 1.5 MiB in a request.
-const maxSegment = 900 << 10
+const maxBatch = 900 << 10
 
 // write is an intent to be recorded.
 type write struct {
@@ -28,26 +28,26 @@ type write struct {
 	abandoned bool
 }
 
-// segment is what is to be written at one time.
-type segment struct {
+// batch is what is to be written at one time.
+type batch struct {
 	writes  []*write
 	content map[string][]byte
 	terms   *table
 	size    int
 }
 
-func newSegment(p *packer) *segment {
-	return &segment{content: map[string][]byte{}, terms: newTable(p)}
+func newBatch(p *packer) *batch {
+	return &batch{content: map[string][]byte{}, terms: newTable(p)}
 }
 
-// errFull is why an intent goes into the next segment.
-var errFull = fmt.Errorf("the segment has no room for it, of %d bytes", maxSegment)
+// errFull is why an intent goes into the next batch.
+var errFull = fmt.Errorf("the batch has no room for it, of %d bytes", maxBatch)
 
-// fill takes writes in their order until the segment is full, and returns the
-// rest. What can't be recorded at all gets its error at once. The segment is nil
+// fill takes writes in their order until the batch is full, and returns the
+// rest. What can't be recorded at all gets its error at once. The batch is nil
 // when nothing is left to be written.
-func fill(p *packer, writes []*write) (*segment, []*write) {
-	s := newSegment(p)
+func fill(p *packer, writes []*write) (*batch, []*write) {
+	s := newBatch(p)
 	for n, w := range writes {
 		err := s.add(w, s.terms)
 		if errors.Is(err, errFull) && len(s.writes) > 0 {
@@ -55,7 +55,7 @@ func fill(p *packer, writes []*write) (*segment, []*write) {
 		}
 		if errors.Is(err, errFull) {
 			// Better than nothing: see [Intent].
-			s = newSegment(p)
+			s = newBatch(p)
 			err = s.add(w, nil)
 		}
 		if err != nil {
@@ -70,7 +70,7 @@ func fill(p *packer, writes []*write) (*segment, []*write) {
 
 // add takes one intent, with its topology if there is a table. With an error,
 // nothing is taken.
-func (s *segment) add(w *write, terms *table) error {
+func (s *batch) add(w *write, terms *table) error {
 	before := len(s.terms.terms)
 	packed, err := s.pack(w, terms)
 	if err != nil {
@@ -84,7 +84,7 @@ func (s *segment) add(w *write, terms *table) error {
 }
 
 // pack returns the content of the intent's key, if there is room for it.
-func (s *segment) pack(w *write, terms *table) ([]byte, error) {
+func (s *batch) pack(w *write, terms *table) ([]byte, error) {
 	e, err := encode(w.intent, w.generation, terms)
 	if err != nil {
 		return nil, err
@@ -94,7 +94,7 @@ func (s *segment) pack(w *write, terms *table) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	fits, err := s.terms.fits(maxSegment - s.size - len(packed))
+	fits, err := s.terms.fits(maxBatch - s.size - len(packed))
 	if err == nil && !fits {
 		err = errFull
 	}
@@ -102,7 +102,7 @@ func (s *segment) pack(w *write, terms *table) ([]byte, error) {
 }
 
 // finish returns what is to be written.
-func (s *segment) finish() (map[string][]byte, error) {
+func (s *batch) finish() (map[string][]byte, error) {
 	if len(s.terms.terms) > 0 {
 		packed, err := s.terms.pack()
 		if err != nil {
@@ -115,7 +115,7 @@ func (s *segment) finish() (map[string][]byte, error) {
 
 // found is an intent that was read, or the error of a key that can't be.
 type found struct {
-	segment    string
+	batch      string
 	uid        types.UID
 	intent     *Intent
 	generation int64
@@ -123,8 +123,8 @@ type found struct {
 	err        error
 }
 
-// read returns what a segment holds, by its keys.
-func read(segment string, content map[string][]byte) []found {
+// read returns what a batch holds, by its keys.
+func read(batch string, content map[string][]byte) []found {
 	var all []found
 	terms, termsErr := readTerms(content)
 	for key, packed := range content {
@@ -132,7 +132,7 @@ func read(segment string, content map[string][]byte) []found {
 			continue
 		}
 		f := readEntry(packed, terms)
-		f.segment, f.uid = segment, types.UID(key)
+		f.batch, f.uid = batch, types.UID(key)
 		if f.err != nil && termsErr != nil {
 			f.err = termsErr
 		}

@@ -19,11 +19,11 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/names"
 )
 
-func TestSegments(t *testing.T) {
+func TestBatches(t *testing.T) {
 	others := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "other", Namespace: "ns", Labels: map[string]string{names.JournalLabel: "other.example"}}}
 	elsewhere := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "one", Namespace: "elsewhere", Labels: map[string]string{names.JournalLabel: "driver.example"}}}
 	client := fake.NewClientset(others, elsewhere)
-	s := NewSegments(client, "ns", "driver.example", "")
+	s := NewBatches(client, "ns", "driver.example", "")
 	have := func(want map[string]map[string][]byte) {
 		t.Helper()
 		got, err := s.List(t.Context())
@@ -50,11 +50,11 @@ func TestSegments(t *testing.T) {
 	have(map[string]map[string][]byte{"two": {"d": {4}}})
 }
 
-func TestSegmentsErrorsNameTheConfigMap(t *testing.T) {
+func TestBatchesErrorsNameTheConfigMap(t *testing.T) {
 	client := fake.NewClientset()
 	down := errors.New("no leader")
 	failing(client, "*", "configmaps", down)
-	s := NewSegments(client, "ns", "driver.example", "")
+	s := NewBatches(client, "ns", "driver.example", "")
 	_, list := s.List(t.Context())
 	for name, err := range map[string]error{
 		"storing ConfigMap ns/one":            s.Create(t.Context(), "one", nil),
@@ -68,7 +68,7 @@ func TestSegmentsErrorsNameTheConfigMap(t *testing.T) {
 	}
 }
 
-func TestSegmentsArePaged(t *testing.T) {
+func TestBatchesArePaged(t *testing.T) {
 	client := fake.NewClientset()
 	client.PrependReactor("list", "configmaps", func(action clienttesting.Action) (bool, runtime.Object, error) {
 		options := action.(clienttesting.ListActionImpl).ListOptions
@@ -81,13 +81,13 @@ func TestSegmentsArePaged(t *testing.T) {
 		}
 		return true, page, nil
 	})
-	got, err := NewSegments(client, "ns", "driver.example", "").List(t.Context())
+	got, err := NewBatches(client, "ns", "driver.example", "").List(t.Context())
 	if found := slices.Sorted(maps.Keys(got)); err != nil || !slices.Equal(found, []string{"page-", "page-2"}) {
 		t.Errorf("List: %q, %v", found, err)
 	}
 }
 
-func TestSegmentsAccess(t *testing.T) {
+func TestBatchesAccess(t *testing.T) {
 	for name, c := range map[string]struct {
 		denied []string
 		err    error
@@ -105,7 +105,7 @@ func TestSegmentsAccess(t *testing.T) {
 				review.Status.Allowed = about.Namespace == "ns" && about.Resource == "configmaps" && !slices.Contains(c.denied, about.Verb)
 				return true, review, c.err
 			})
-			err := NewSegments(client, "ns", "driver.example", "").Access(t.Context())
+			err := NewBatches(client, "ns", "driver.example", "").Access(t.Context())
 			if (err == nil) != (c.want == nil) || errors.Is(err, ErrNoAccess) != (c.denied != nil) {
 				t.Errorf("Access: %v", err)
 			}
@@ -118,14 +118,14 @@ func TestSegmentsAccess(t *testing.T) {
 	}
 }
 
-// TestSegmentsOfNodes: each node has its own, and so has who works for all of them;
+// TestBatchesOfNodes: each node has its own, and so has who works for all of them;
 // the audit reads all.
-func TestSegmentsOfNodes(t *testing.T) {
+func TestBatchesOfNodes(t *testing.T) {
 	long := strings.Repeat("n", 80)
 	client := fake.NewClientset()
-	stores := map[string]*Segments{}
+	stores := map[string]*Batches{}
 	for _, node := range []string{"", "n1", "n2", long, long + "2"} {
-		stores[node] = NewSegments(client, "ns", "driver.example", node)
+		stores[node] = NewBatches(client, "ns", "driver.example", node)
 		if err := stores[node].Create(t.Context(), "of-"+node, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -136,11 +136,11 @@ func TestSegmentsOfNodes(t *testing.T) {
 			t.Errorf("node %q: List: %v (-want +got):\n%s", node, err, diff)
 		}
 	}
-	got, err := NewAllSegments(client, "ns", "driver.example").List(t.Context())
+	got, err := NewAllBatches(client, "ns", "driver.example").List(t.Context())
 	if err != nil || len(got) != len(stores) {
 		t.Errorf("all: List: %v, %v", got, err)
 	}
-	byNode, err := NewAllSegments(client, "ns", "driver.example").ListByNode(t.Context())
+	byNode, err := NewAllBatches(client, "ns", "driver.example").ListByNode(t.Context())
 	if err != nil || len(byNode) != len(stores) {
 		t.Errorf("all: ListByNode: %v, %v", byNode, err)
 	}
