@@ -1,15 +1,16 @@
-// Package provision makes volumes for claims: it gathers what a decision
-// depends on, asks the planner (plan/provision), and carries the plan out at
-// the driver and the API server.
+// Package provision makes volumes for claims. It gathers what a decision depends on, asks
+// the planner (plan/provision) what a claim needs, and the state machine of attempts
+// (plan/attempt) what to do next, and carries that out at the driver, the journal and the
+// API server.
 //
-// From the moment that CreateVolume may have reached the driver, the claim has
-// an attempt. It ends when the PersistentVolume is stored, when the driver has
-// said with a final error that there is no volume, or when the volume has been
-// deleted again. Until then it is pursued whatever becomes of the claim, its
-// class or its secret:
+// A reconciliation is a walk: look at the claim, take the next step, look again. All that
+// is decided is in the two packages of plan; what is here has the maps, and the waits.
 //
-//	asked ──▶ made ──▶ (stored)
-//	  │         │
-//	  │         └────▶ useless ──▶ (deleted)
-//	  └──▶ (no volume)
+//	controller.go  what is needed; the beginning and end of a walk
+//	claims.go      what is remembered of claims, a record each
+//	walk.go        one walk, step by step
+//	gather.go      what the planner needs to know
+//	steps.go       how each step is carried out
+//	report.go      what is told, and what is waited for
+//	watch.go       what has a claim reconciled
 package provision
