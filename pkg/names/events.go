@@ -83,5 +83,10 @@ func Events() []Event {
 			When: "volumes can't be recorded before they are created",
 			Fix:  "grant the rights for ConfigMaps of deploy/kubernetes/rbac.yaml, or set --provisioning-journal=off",
 		},
+		{
+			Reason: ReasonJournalUnreadable, Type: EventWarning, Object: "the sidecar's own pod",
+			When: "a record of a volume in creation can't be read, and is kept",
+			Fix:  "run the version of the sidecar that has written it, on the node that the text names; or find the volume with csi-provisioner audit, take care of it, and delete the key of the ConfigMap",
+		},
 	}
 }
