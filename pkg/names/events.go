@@ -19,7 +19,10 @@ type Event struct {
 
 // Events returns all events that the program sends, in the order in which they are
 // documented.
-func Events() []Event {
+func Events() []Event { return append(volumeEvents(), journalEvents()...) }
+
+// volumeEvents are those about claims, volumes and classes.
+func volumeEvents() []Event {
 	return []Event{
 		{
 			Reason: ReasonStorageCapacityFailed, Type: EventWarning, Object: "a class",
@@ -78,6 +81,12 @@ func Events() []Event {
 			When: "an attempt has failed, or can't be made",
 			Fix:  "make the VolumeAttributesClass that the text names, or name another one in the claim",
 		},
+	}
+}
+
+// journalEvents are those about the journal of volumes in creation.
+func journalEvents() []Event {
+	return []Event{
 		{
 			Reason: ReasonJournalUnavailable, Type: EventWarning, Object: "the sidecar's own pod",
 			When: "volumes can't be recorded before they are created",
