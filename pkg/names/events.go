@@ -19,7 +19,10 @@ type Event struct {
 
 // Events returns all events that the program sends, in the order in which they are
 // documented.
-func Events() []Event {
+func Events() []Event { return append(volumeEvents(), journalEvents()...) }
+
+// volumeEvents are those about claims, volumes and classes.
+func volumeEvents() []Event {
 	return []Event{
 		{
 			Reason: ReasonStorageCapacityFailed, Type: EventWarning, Object: "a class",
@@ -78,10 +81,21 @@ func Events() []Event {
 			When: "an attempt has failed, or can't be made",
 			Fix:  "make the VolumeAttributesClass that the text names, or name another one in the claim",
 		},
+	}
+}
+
+// journalEvents are those about the journal of volumes in creation.
+func journalEvents() []Event {
+	return []Event{
 		{
 			Reason: ReasonJournalUnavailable, Type: EventWarning, Object: "the sidecar's own pod",
 			When: "volumes can't be recorded before they are created",
 			Fix:  "grant the rights for ConfigMaps of deploy/kubernetes/rbac.yaml, or set --provisioning-journal=off",
+		},
+		{
+			Reason: ReasonJournalUnreadable, Type: EventWarning, Object: "the sidecar's own pod",
+			When: "a record of a volume in creation can't be read, and is kept",
+			Fix:  "run the version of the sidecar that has written it, on the node that the text names; or find the volume with csi-provisioner audit, take care of it, and delete the key of the ConfigMap",
 		},
 	}
 }

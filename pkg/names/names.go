@@ -137,9 +137,5 @@ const (
 	JournalNodeLabel = "csi-provisioner/journal-node"
 
 	ReasonJournalUnavailable = "JournalUnavailable"
-	// ReasonJournalUnreadable, Warning, on the sidecar's own pod: a record of a volume in
-	// creation can't be read, and is kept. Mend: run the version of the sidecar that has
-	// written it on the node that the text names; or find the volume with
-	// csi-provisioner audit, take care of it, and delete the key of the ConfigMap.
-	ReasonJournalUnreadable = "JournalUnreadable"
+	ReasonJournalUnreadable  = "JournalUnreadable"
 )
