@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -15,8 +16,14 @@ func TestCallsAreWithdrawn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		driver := newBusy()
 		remove := verbs(limited(driver, 1, nil))["DeleteVolume"]
-		var retained error // what the check says
-		still := csi.IfStill(func() error { return retained })
+		retained := errors.New("the policy is Retain")
+		var isRetained atomic.Bool
+		still := csi.IfStill(func() error {
+			if isRetained.Load() {
+				return retained
+			}
+			return nil
+		})
 		var running sync.WaitGroup
 		running.Go(func() {
 			if err := remove(t.Context(), "first", still); err != nil {
@@ -27,7 +34,7 @@ func TestCallsAreWithdrawn(t *testing.T) {
 		var withdrawn error
 		running.Go(func() { withdrawn = remove(t.Context(), "waiting", still) })
 		synctest.Wait()
-		retained = errors.New("the policy is Retain")
+		isRetained.Store(true)
 		running.Wait()
 		if !errors.Is(withdrawn, csi.ErrWithdrawn) || !errors.Is(withdrawn, retained) {
 			t.Errorf("the call whose reason has gone has the error %v", withdrawn)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -89,12 +90,12 @@ func TestCallsHaveTheTimeThatFlagsSay(t *testing.T) {
 func TestCallsAreCheckedAfterTheWait(t *testing.T) {
 	cancelled := errors.New("nobody wants it")
 	for name, c := range map[string]struct {
-		meanwhile func(p *process, check *error)
+		meanwhile func(p *process, withdrawn *atomic.Bool)
 		want      error
 	}{
-		"all is as it was":   {func(*process, *error) {}, nil},
-		"it is withdrawn":    {func(_ *process, check *error) { *check = cancelled }, csi.ErrWithdrawn},
-		"the lease runs out": {func(p *process, _ *error) { p.fence.extend("lease", time.Now()) }, csi.ErrStopping},
+		"all is as it was":   {func(*process, *atomic.Bool) {}, nil},
+		"it is withdrawn":    {func(_ *process, withdrawn *atomic.Bool) { withdrawn.Store(true) }, csi.ErrWithdrawn},
+		"the lease runs out": {func(p *process, _ *atomic.Bool) { p.fence.extend("lease", time.Now()) }, csi.ErrStopping},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for method := range caller(&silent{}).callsOfControllers(nil) {
@@ -104,9 +105,14 @@ func TestCallsAreCheckedAfterTheWait(t *testing.T) {
 					call := p.callsOfControllers(nil)[method]
 					go func() { _ = call(t.Context()) }()
 					synctest.Wait() // the slot is taken
-					var check error
-					time.AfterFunc(time.Second, func() { c.meanwhile(p, &check) })
-					err := call(t.Context(), csi.IfStill(func() error { return check }))
+					var withdrawn atomic.Bool
+					time.AfterFunc(time.Second, func() { c.meanwhile(p, &withdrawn) })
+					err := call(t.Context(), csi.IfStill(func() error {
+						if withdrawn.Load() {
+							return cancelled
+						}
+						return nil
+					}))
 					made := len(driver.deadlines) == 2
 					if made != (c.want == nil) || c.want != nil && !errors.Is(err, c.want) {
 						t.Errorf("%s: the error is %v, and the driver got %q", method, err, driver.names)
