@@ -1,12 +1,13 @@
 package chaos
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/figures"
 )
 
 // Figures are what came of all rounds with one program.
@@ -47,8 +48,11 @@ func (f *Figures) Add(r Result) {
 // Kills is how often a sidecar was killed.
 func (f *Figures) Kills() int { return f.Deaths.Killed + f.Deaths.atFailpoints() }
 
-// Sound tells whether nothing was wrong.
+// Sound reports whether nothing was wrong.
 func (f *Figures) Sound() bool { return len(f.Findings) == 0 }
+
+// isOwn reports whether the program is this project's.
+func (f *Figures) isOwn() bool { return f.Program == ownName }
 
 func (d *Deaths) add(more Deaths) {
 	d.Killed += more.Killed
@@ -66,18 +70,34 @@ func (d *Deaths) atFailpoints() int {
 	return sum
 }
 
-// Table writes the figures of several programs side by side, as Markdown.
-func Table(all []*Figures) string {
-	var table strings.Builder
-	row := func(name string, value func(*Figures) any) {
-		fmt.Fprintf(&table, "| %s |", name)
-		for _, f := range all {
-			fmt.Fprintf(&table, " %v |", value(f))
+// All are the figures of several programs.
+type All []*Figures
+
+// Judge returns an error when anything was wrong with this project's program.
+func (all All) Judge() error {
+	for _, f := range all {
+		if f.isOwn() && !f.Sound() {
+			return fmt.Errorf("%s: %d flaws were found in %d rounds", f.Program, len(f.Findings), f.Rounds)
 		}
-		table.WriteString("\n")
 	}
-	row("", func(f *Figures) any { return f.Program })
-	table.WriteString("|--|" + strings.Repeat("--:|", len(all)) + "\n")
+	return nil
+}
+
+// Table returns the figures side by side as Markdown, and for each program with
+// failpoints how often it died at each of them.
+func (all All) Table() string {
+	titles := []string{""}
+	for _, f := range all {
+		titles = append(titles, f.Program)
+	}
+	table := figures.NewTable(titles...)
+	row := func(name string, value func(*Figures) any) {
+		var values []any
+		for _, f := range all {
+			values = append(values, value(f))
+		}
+		table.Row(name, values...)
+	}
 	row("claims", func(f *Figures) any { return f.Asked })
 	row("volumes that the driver has made", func(f *Figures) any { return f.Made })
 	row("segments of the journal written", func(f *Figures) any { return f.Segments })
@@ -92,26 +112,22 @@ func Table(all []*Figures) string {
 	for _, flaw := range Flaws() {
 		row("**"+string(flaw)+"**", func(f *Figures) any { return f.Flaws[flaw] })
 	}
-	return table.String()
+	text := table.String()
+	for _, f := range all {
+		if f.isOwn() && f.Rounds > 0 {
+			text += "\n" + f.points()
+		}
+	}
+	return text
 }
 
-// Points writes how often the program died at each failpoint, as Markdown.
-func (f *Figures) Points() string {
-	var table strings.Builder
-	table.WriteString("| call | killed before | killed after |\n|--|--:|--:|\n")
+// points returns how often the program died at each failpoint, as Markdown.
+func (f *Figures) points() string {
+	table := figures.NewTable("call", "killed before", "killed after")
 	for _, point := range Failpoints() {
-		fmt.Fprintf(&table, "| %s | %d | %d |\n", point, f.Deaths.Failpoints["before:"+point], f.Deaths.Failpoints["after:"+point])
+		table.Row(point, f.Deaths.Failpoints["before:"+point], f.Deaths.Failpoints["after:"+point])
 	}
 	return table.String()
-}
-
-// JSON writes all figures for machines.
-func JSON(all []*Figures) ([]byte, error) {
-	content, err := json.MarshalIndent(all, "", "  ")
-	if err != nil {
-		return nil, fmt.Errorf("encoding the figures: %w", err)
-	}
-	return append(content, '\n'), nil
 }
 
 // summary tells a round in a line.

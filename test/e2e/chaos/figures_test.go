@@ -1,7 +1,6 @@
 package chaos
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 
@@ -35,21 +34,33 @@ func TestFiguresAddUp(t *testing.T) {
 
 func TestTable(t *testing.T) {
 	t.Parallel()
-	own, peer := &Figures{Program: "own"}, &Figures{Program: "peer"}
+	own, peer := &Figures{Program: ownName}, &Figures{Program: "peer"}
 	own.Add(Result{Asked: 10, Deaths: Deaths{Failpoints: map[string]int{"before:DeleteVolume": 4}}})
 	peer.Add(Result{Asked: 20, Breaches: []Breach{{Flaw: Lost}, {Flaw: Lost}, {Flaw: Lost}}})
-	table := Table([]*Figures{own, peer})
-	for _, row := range []string{"|  | own | peer |\n|--|--:|--:|\n", "| claims | 10 | 20 |", "| sidecar killed at failpoints | 4 | 0 |", "| **lost** | 0 | 3 |"} {
+	table := All{own, peer}.Table()
+	for _, row := range []string{
+		"|  | csi-provisioner | peer |\n|--|--:|--:|\n", "| claims | 10 | 20 |",
+		"| sidecar killed at failpoints | 4 | 0 |", "| **lost** | 0 | 3 |", "| DeleteVolume | 4 | 0 |",
+	} {
 		if !strings.Contains(table, row) {
 			t.Errorf("the table has no row %q:\n%s", row, table)
 		}
 	}
-	if row := "| DeleteVolume | 4 | 0 |"; !strings.Contains(own.Points(), row) {
-		t.Errorf("the table of points has no row %q:\n%s", row, own.Points())
+	if table := (All{peer}).Table(); strings.Contains(table, "killed before") {
+		t.Errorf("the peers have no failpoints:\n%s", table)
 	}
-	content, err := JSON([]*Figures{own, peer})
-	var back []*Figures
-	if err != nil || json.Unmarshal(content, &back) != nil || len(back) != 2 || back[1].Flaws[Lost] != 3 {
-		t.Errorf("as JSON: %s, %v", content, err)
+}
+
+// TestJudgeOwnOnly: the peers' flaws are shown, but fail nothing.
+func TestJudgeOwnOnly(t *testing.T) {
+	t.Parallel()
+	own, peer := &Figures{Program: ownName}, &Figures{Program: "peer"}
+	peer.Add(Result{Breaches: []Breach{{Flaw: Lost}}})
+	if err := (All{own, peer}).Judge(); err != nil {
+		t.Error(err)
+	}
+	own.Add(Result{Breaches: []Breach{{Flaw: Lost}}})
+	if err := (All{own, peer}).Judge(); err == nil {
+		t.Error("a lost volume is no failure")
 	}
 }

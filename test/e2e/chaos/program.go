@@ -31,9 +31,12 @@ type Program struct {
 	Failpoints bool
 }
 
+// ownName is the name of this project's program.
+const ownName = "csi-provisioner"
+
 // Own is this project's program, built with the tag failpoints.
 func Own(path string, flags ...string) Program {
-	return Program{Name: "csi-provisioner", Paths: []string{path}, Works: []string{`"Working"`}, Flags: flags, Failpoints: true}
+	return Program{Name: ownName, Paths: []string{path}, Works: []string{`"Working"`}, Flags: flags, Failpoints: true}
 }
 
 // Peers are external-provisioner and external-resizer. Their requests to the API

@@ -16,7 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/driver/control"
-	"github.com/csi-provisioner/csi-provisioner/test/e2e/stage"
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/wait"
 )
 
 // within is how long a step waits unless it says otherwise.
@@ -131,12 +131,12 @@ func (s *side) patch(ctx context.Context, patch *Patch) error {
 }
 
 // wait waits for a condition, and notes what came of it.
-func (s *side) wait(ctx context.Context, number int, wait Wait) error {
-	bounded, cancel := context.WithTimeout(ctx, wait.Within.or(within))
+func (s *side) wait(ctx context.Context, number int, awaited Wait) error {
+	bounded, cancel := context.WithTimeout(ctx, awaited.Within.or(within))
 	defer cancel()
 	what := fmt.Sprintf("step %d", number)
-	err := stage.Until(bounded, what, func() (bool, error) {
-		done, err := s.holds(bounded, wait)
+	err := wait.Until(bounded, what, func() (bool, error) {
+		done, err := s.holds(bounded, awaited)
 		if notYet(err) || bounded.Err() != nil {
 			err = nil
 		}

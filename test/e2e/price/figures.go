@@ -3,8 +3,10 @@ package price
 import (
 	"fmt"
 	"slices"
-	"strings"
+	"strconv"
 	"time"
+
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/figures"
 )
 
 // What the journal may cost.
@@ -41,12 +43,14 @@ func (s Sample) WritesPerVolume() float64 {
 }
 
 func (s Sample) String() string {
-	return fmt.Sprintf("%6.1f volumes/s; CPU %.1f s of the sidecar, %.1f s of the API server; %d writes, %d of them to the journal; alone %.1f ms, a round trip %.1f ms",
-		s.Throughput(), s.CPU.Sidecar.Seconds(), s.CPU.API.Seconds(), s.Writes.Journal+s.Writes.Volumes, s.Writes.Journal, milliseconds(median(s.Lone)), milliseconds(median(s.RoundTrip)))
+	return fmt.Sprintf("%6.1f volumes/s; CPU %.1f s of the sidecar, %.1f s of the API server; %d writes, %d of them to the journal; alone %s, a round trip %s",
+		s.Throughput(), s.CPU.Sidecar.Seconds(), s.CPU.API.Seconds(), s.Writes.Journal+s.Writes.Volumes, s.Writes.Journal, inMilliseconds(s.Lone), inMilliseconds(s.RoundTrip))
 }
 
 // Pair is the same in both modes, one right after the other.
 type Pair struct{ On, Off Sample }
+
+func (p Pair) roundTrips() []time.Duration { return slices.Concat(p.On.RoundTrip, p.Off.RoundTrip) }
 
 // Figures are all measurements.
 type Figures struct {
@@ -72,18 +76,12 @@ func (f *Figures) ExtraCPU() float64 {
 // RoundTrips is the median of what a lone claim takes longer, in round trips.
 func (f *Figures) RoundTrips() float64 {
 	return f.median(func(p Pair) float64 {
-		trip := median(slices.Concat(p.On.RoundTrip, p.Off.RoundTrip))
-		return float64(median(p.On.Lone)-median(p.Off.Lone)) / float64(trip)
+		extra := figures.Median(p.On.Lone) - figures.Median(p.Off.Lone)
+		return float64(extra) / float64(figures.Median(p.roundTrips()))
 	})
 }
 
-func (f *Figures) median(of func(Pair) float64) float64 {
-	values := make([]float64, 0, len(f.Pairs))
-	for _, pair := range f.Pairs {
-		values = append(values, of(pair))
-	}
-	return median(values)
-}
+func (f *Figures) median(of func(Pair) float64) float64 { return figures.MedianOf(f.Pairs, of) }
 
 // Excess tells which limits are exceeded.
 func (f *Figures) Excess() []string {
@@ -103,36 +101,27 @@ func (f *Figures) Excess() []string {
 	return excess
 }
 
-// Table writes the figures as Markdown.
+// Table returns the figures as Markdown.
 func (f *Figures) Table() string {
-	var table strings.Builder
-	table.WriteString("| pair | volumes/s with | without | writes a volume with | without | lone claim with | without | a round trip |\n")
-	table.WriteString("|--:|--:|--:|--:|--:|--:|--:|--:|\n")
+	pairs := figures.NewTable("pair", "volumes/s with", "without", "writes a volume with", "without", "lone claim with", "without", "a round trip")
 	for n, pair := range f.Pairs {
-		fmt.Fprintf(&table, "| %d | %.0f | %.0f | %.3f | %.3f | %.1f ms | %.1f ms | %.1f ms |\n", n+1,
-			pair.On.Throughput(), pair.Off.Throughput(), pair.On.WritesPerVolume(), pair.Off.WritesPerVolume(),
-			milliseconds(median(pair.On.Lone)), milliseconds(median(pair.Off.Lone)),
-			milliseconds(median(slices.Concat(pair.On.RoundTrip, pair.Off.RoundTrip))))
+		pairs.Row(strconv.Itoa(n+1),
+			fmt.Sprintf("%.0f", pair.On.Throughput()), fmt.Sprintf("%.0f", pair.Off.Throughput()),
+			fmt.Sprintf("%.3f", pair.On.WritesPerVolume()), fmt.Sprintf("%.3f", pair.Off.WritesPerVolume()),
+			inMilliseconds(pair.On.Lone), inMilliseconds(pair.Off.Lone), inMilliseconds(pair.roundTrips()))
 	}
-	fmt.Fprintf(&table, "\n| the journal's price, medians of the pairs | | at most |\n|--|--:|--:|\n")
-	fmt.Fprintf(&table, "| extra writes a volume | %.3f | %.1f |\n", f.ExtraWrites(), MaxExtraWrites)
-	fmt.Fprintf(&table, "| throughput lost | %.1f %% | %.0f %% |\n", 100*f.Loss(), 100*MaxLoss)
-	fmt.Fprintf(&table, "| processor time on top, sidecar and API server | %.1f %% | |\n", 100*f.ExtraCPU())
-	fmt.Fprintf(&table, "| a lone claim, in round trips | %.2f | 1 |\n", f.RoundTrips())
-	return table.String()
+	price := figures.NewTable("the journal's price, medians of the pairs", "", "at most")
+	price.Row("extra writes a volume", fmt.Sprintf("%.3f", f.ExtraWrites()), MaxExtraWrites)
+	price.Row("throughput lost", inPercent("%.1f", f.Loss()), inPercent("%.0f", MaxLoss))
+	price.Row("processor time on top, sidecar and API server", inPercent("%.1f", f.ExtraCPU()))
+	price.Row("a lone claim, in round trips", fmt.Sprintf("%.2f", f.RoundTrips()), MaxRoundTrips)
+	return pairs.String() + "\n" + price.String()
 }
 
-func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-
-// median returns the middle value, or the mean of the two in the middle; 0 of none.
-func median[T ~int64 | ~float64](values []T) T {
-	if len(values) == 0 {
-		return 0
-	}
-	sorted := slices.Sorted(slices.Values(values))
-	middle := len(sorted) / 2
-	if len(sorted)%2 == 1 {
-		return sorted[middle]
-	}
-	return (sorted[middle-1] + sorted[middle]) / 2
+// inMilliseconds shows the median of durations.
+func inMilliseconds(durations []time.Duration) string {
+	return fmt.Sprintf("%.1f ms", figures.Milliseconds(figures.Median(durations)))
 }
+
+// inPercent shows a part of a whole.
+func inPercent(format string, part float64) string { return fmt.Sprintf(format+" %%", 100*part) }

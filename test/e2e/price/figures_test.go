@@ -40,7 +40,7 @@ func TestFigures(t *testing.T) {
 
 func TestCount(t *testing.T) {
 	t.Parallel()
-	writes, err := count([]byte(`# TYPE apiserver_request_total counter
+	writes, err := count(`# TYPE apiserver_request_total counter
 apiserver_request_total{code="201",component="apiserver",dry_run="",group="",resource="configmaps",scope="resource",subresource="",verb="POST",version="v1"} 12
 apiserver_request_total{code="200",component="apiserver",dry_run="",group="",resource="configmaps",scope="resource",subresource="",verb="DELETE",version="v1"} 10
 apiserver_request_total{code="200",component="apiserver",dry_run="",group="",resource="configmaps",scope="cluster",subresource="",verb="LIST",version="v1"} 500
@@ -48,21 +48,14 @@ apiserver_request_total{code="201",component="apiserver",dry_run="",group="",res
 apiserver_request_total{code="429",component="apiserver",dry_run="",group="",resource="persistentvolumes",scope="resource",subresource="",verb="POST",version="v1"} 61
 apiserver_request_total{code="200",component="apiserver",dry_run="",group="",resource="persistentvolumeclaims",scope="resource",subresource="status",verb="PATCH",version="v1"} 1
 apiserver_request_total{code="201",component="apiserver",dry_run="",group="",resource="events",scope="resource",subresource="",verb="POST",version="v1"} 6000
-`))
+`)
 	if err != nil || writes != (Writes{Journal: 22, Volumes: 3001}) {
 		t.Errorf("%+v, %v", writes, err)
 	}
 }
 
-func TestProcessorTime(t *testing.T) {
+func TestExtraCPU(t *testing.T) {
 	t.Parallel()
-	const stat = "4711 (a ) b) S 1 2 3 4 5 6 7 8 9 10 120 34 0 0 20 0 9 0 100"
-	if got, err := parseSpent(stat); err != nil || got != 1540*time.Millisecond {
-		t.Errorf("%s, %v", got, err)
-	}
-	if _, err := parseSpent("4711 (a) S 1"); err == nil {
-		t.Error("too few fields are enough")
-	}
 	on, off := CPU{Sidecar: 3 * time.Second, API: 8 * time.Second}, CPU{Sidecar: 2 * time.Second, API: 8 * time.Second}
 	f := &Figures{Pairs: []Pair{{On: Sample{CPU: on}, Off: Sample{CPU: off}}}}
 	if got := f.ExtraCPU(); got < 0.099 || got > 0.101 {

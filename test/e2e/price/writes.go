@@ -1,17 +1,15 @@
 package price
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"fmt"
-	"regexp"
-	"strconv"
-	"strings"
+	"slices"
+
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/figures"
 )
 
 // Writes are requests to the API server that change something, as it has counted
-// them itself, but for those that it was too busy for.
+// them itself, except those that it was too busy for.
 type Writes struct {
 	// Journal is the number of those to the journal, Volumes that of all others that
 	// have to do with claims and volumes.
@@ -28,32 +26,27 @@ func (b *bench) writes(ctx context.Context) (Writes, error) {
 	if err != nil {
 		return Writes{}, fmt.Errorf("reading the API server's metrics: %w", err)
 	}
-	return count(content)
+	return count(string(content))
 }
 
 // count adds up the counters in a text of metrics.
-func count(content []byte) (Writes, error) {
-	counter := regexp.MustCompile(`^apiserver_request_total\{.*resource="(configmaps|persistentvolumes|persistentvolumeclaims)".*verb="(?:POST|PUT|PATCH|APPLY|DELETE|DELETECOLLECTION)".*\} (\S+)$`)
+func count(metrics string) (Writes, error) {
+	requests, err := figures.Metric(metrics, "apiserver_request_total")
+	if err != nil {
+		return Writes{}, err
+	}
+	verbs := []string{"POST", "PUT", "PATCH", "APPLY", "DELETE", "DELETECOLLECTION"}
 	var writes Writes
-	lines := bufio.NewScanner(bytes.NewReader(content))
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		match := counter.FindStringSubmatch(lines.Text())
-		if match == nil || strings.Contains(lines.Text(), `code="429"`) {
+	for _, series := range requests {
+		if !slices.Contains(verbs, series.Labels["verb"]) || series.Labels["code"] == "429" {
 			continue
 		}
-		value, err := strconv.ParseFloat(match[2], 64)
-		if err != nil {
-			return Writes{}, fmt.Errorf("reading the API server's metrics: %q: %w", lines.Text(), err)
+		switch series.Labels["resource"] {
+		case "configmaps":
+			writes.Journal += int(series.Value)
+		case "persistentvolumes", "persistentvolumeclaims":
+			writes.Volumes += int(series.Value)
 		}
-		if match[1] == "configmaps" {
-			writes.Journal += int(value)
-		} else {
-			writes.Volumes += int(value)
-		}
-	}
-	if err := lines.Err(); err != nil {
-		return Writes{}, fmt.Errorf("reading the API server's metrics: %w", err)
 	}
 	return writes, nil
 }

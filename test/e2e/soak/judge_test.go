@@ -3,6 +3,8 @@ package soak
 import (
 	"strings"
 	"testing"
+
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/figures"
 )
 
 // history makes samples of something that is changed with time, from 0 to 1.
@@ -10,7 +12,7 @@ func history(change func(s *Sample, time float64)) *Result {
 	const samples = 100
 	r := &Result{}
 	for n := range samples {
-		s := Sample{Resident: 50 * mebibyte, Heap: 20 * mebibyte, Goroutines: 200, FDs: 20}
+		s := Sample{Process: figures.Process{Resident: 50 * figures.Mebibyte, Heap: 20 * figures.Mebibyte, Goroutines: 200, Descriptors: 20}}
 		change(&s, float64(n)/samples)
 		r.Samples = append(r.Samples, s)
 	}
@@ -31,14 +33,14 @@ func TestJudge(t *testing.T) {
 		}, ""},
 		"varies": {func(s *Sample, time float64) {
 			if int(100*time)%10 == 0 {
-				s.Heap, s.Goroutines, s.FDs = 2*s.Heap, 3*s.Goroutines, 3*s.FDs
+				s.Heap, s.Goroutines, s.Descriptors = 2*s.Heap, 3*s.Goroutines, 3*s.Descriptors
 			}
 		}, ""},
 		"shrinks":          {func(s *Sample, time float64) { s.Heap *= 2 - time }, ""},
-		"memory leaks":     {func(s *Sample, time float64) { s.Resident *= 1 + time }, "resident memory has grown from 68.5 to 93.5 MiB"},
-		"heap leaks":       {func(s *Sample, time float64) { s.Heap *= 1 + time }, "heap in use has grown"},
-		"goroutines leak":  {func(s *Sample, time float64) { s.Goroutines += 100 * time }, "goroutines has grown from"},
-		"descriptors leak": {func(s *Sample, time float64) { s.FDs += 20 * time }, "file descriptors has grown"},
+		"memory leaks":     {func(s *Sample, time float64) { s.Resident *= 1 + time }, "resident memory has increased from 68.5 to 93.5 MiB"},
+		"heap leaks":       {func(s *Sample, time float64) { s.Heap *= 1 + time }, "heap in use has increased"},
+		"goroutines leak":  {func(s *Sample, time float64) { s.Goroutines += 100 * time }, "goroutines has increased from"},
+		"descriptors leak": {func(s *Sample, time float64) { s.Descriptors += 20 * time }, "file descriptors has increased"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

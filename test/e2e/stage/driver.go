@@ -14,6 +14,7 @@ import (
 
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/cluster"
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/driver/control"
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/wait"
 )
 
 // Driver is a test driver that runs as a process.
@@ -116,7 +117,7 @@ func (d *Driver) register(ctx context.Context) error {
 		}
 		return d.stage.Cluster.AddCSINode(ctx, node, d.Name, node, d.TopologyKey)
 	}
-	return Until(ctx, "driver "+d.Name+" is registered on its node", func() (bool, error) {
+	return wait.Until(ctx, "driver "+d.Name+" is registered on its node", func() (bool, error) {
 		registered, err := d.stage.Client.StorageV1().CSINodes().Get(ctx, node, metav1.GetOptions{})
 		if err != nil {
 			return false, err

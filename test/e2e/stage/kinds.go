@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/wait"
 )
 
 //go:embed kinds.yaml
@@ -17,7 +19,7 @@ func (s *Stage) addKinds(ctx context.Context) error {
 		return err
 	}
 	for version, resources := range map[string]int{"snapshot.storage.k8s.io/v1": 4, "gateway.networking.k8s.io/v1beta1": 1} { // with status
-		err := Until(ctx, "there are the kinds of "+version, func() (bool, error) {
+		err := wait.Until(ctx, "there are the kinds of "+version, func() (bool, error) {
 			found, err := s.Client.Discovery().ServerResourcesForGroupVersion(version)
 			if apierrors.IsNotFound(err) || apierrors.IsServiceUnavailable(err) {
 				return false, nil

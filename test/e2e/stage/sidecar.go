@@ -10,6 +10,7 @@ import (
 	"regexp"
 
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/cluster"
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/wait"
 )
 
 // Sidecar is a csi-provisioner that runs as a process.
@@ -56,7 +57,7 @@ func (s *Stage) startSidecar(ctx context.Context, run sidecarRun, driver *Driver
 		return nil, err
 	}
 	sidecar := &Sidecar{Process: process}
-	err = Until(ctx, "sidecar "+run.name+" serves HTTP (log "+process.LogFile()+")", func() (bool, error) {
+	err = wait.Until(ctx, "sidecar "+run.name+" serves HTTP (log "+process.LogFile()+")", func() (bool, error) {
 		select {
 		case <-process.Done():
 			return false, fmt.Errorf("it has ended: %w\n%s", process.Wait(), sidecar.Log())
@@ -71,10 +72,10 @@ func (s *Stage) startSidecar(ctx context.Context, run sidecarRun, driver *Driver
 
 // WaitReady waits until the sidecar says that it is ready.
 func (s *Sidecar) WaitReady(ctx context.Context) error {
-	return Until(ctx, "sidecar "+s.Name()+" is ready (log "+s.LogFile()+")", func() (bool, error) {
+	return wait.Until(ctx, "sidecar "+s.Name()+" is ready (log "+s.LogFile()+")", func() (bool, error) {
 		status, body, err := s.Get("/readyz")
 		if err == nil && status != http.StatusOK {
-			return false, fmt.Errorf("%w: %s", errNotYet, body)
+			return false, fmt.Errorf("%w: %s", wait.ErrNotYet, body)
 		}
 		return err == nil, nil
 	})

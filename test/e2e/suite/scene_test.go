@@ -16,6 +16,7 @@ import (
 
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/driver/control"
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/stage"
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/wait"
 )
 
 // patience bounds every wait: on a busy machine things take long, and a test
@@ -149,7 +150,7 @@ func (s *scene) until(what string, condition func() (bool, error)) {
 	s.Helper()
 	ctx, cancel := context.WithTimeout(s.ctx, patience)
 	defer cancel()
-	if err := stage.Until(ctx, what, condition); err != nil {
+	if err := wait.Until(ctx, what, condition); err != nil {
 		s.Fatal(err)
 	}
 }

@@ -10,12 +10,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -24,6 +22,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/chaos"
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/figures"
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/stage"
 )
 
@@ -77,15 +76,11 @@ func run(ctx context.Context, f flags) (sound bool, err error) {
 	}
 	defer func() { err = errors.Join(err, s.End(f.keep, say)) }()
 	all, err := f.play(ctx, s, say)
-	sound = true
-	for _, figures := range all {
-		sound = sound && (figures.Sound() || figures.Program != chaos.Own("").Name)
-	}
-	return sound, errors.Join(err, f.report(all))
+	return all.Judge() == nil, errors.Join(err, f.report(all))
 }
 
 // play runs the test with each of the programs.
-func (f flags) play(ctx context.Context, s *stage.Stage, say func(string)) ([]*chaos.Figures, error) {
+func (f flags) play(ctx context.Context, s *stage.Stage, say func(string)) (chaos.All, error) {
 	options := chaos.Options{Seed: f.seed, Rounds: f.rounds, Duration: f.duration, Lanes: f.lanes, Progress: say}
 	var runs []chaos.Options
 	if f.program != "" {
@@ -98,7 +93,7 @@ func (f flags) play(ctx context.Context, s *stage.Stage, say func(string)) ([]*c
 		peers.Program, peers.Volumes, peers.Prefix = chaos.Peers(f.peers[0], f.peers[1]), f.peerVolumes, "peer"
 		runs = append(runs, peers)
 	}
-	var all []*chaos.Figures
+	var all chaos.All
 	for _, o := range runs {
 		say("\n==> " + o.Program.Name)
 		figures, err := chaos.Run(ctx, s, o)
@@ -111,37 +106,14 @@ func (f flags) play(ctx context.Context, s *stage.Stage, say func(string)) ([]*c
 }
 
 // report prints the table, and writes it to the file.
-func (f flags) report(all []*chaos.Figures) error {
+func (f flags) report(all chaos.All) error {
 	if f.with != "" {
-		content, err := os.ReadFile(f.with)
-		if err != nil {
-			return fmt.Errorf("reading the figures of an earlier run: %w", err)
-		}
-		var earlier []*chaos.Figures
-		if err := json.Unmarshal(content, &earlier); err != nil {
-			return fmt.Errorf("reading the figures of an earlier run: %w", err)
+		var earlier chaos.All
+		if err := figures.Read(f.with, &earlier); err != nil {
+			return err
 		}
 		all = append(all, earlier...)
 	}
-	table := chaos.Table(all)
-	for _, figures := range all {
-		if figures.Deaths.Failpoints != nil && figures.Program == chaos.Own("").Name {
-			table += "\n" + figures.Points()
-		}
-	}
-	fmt.Printf("\n%s\n", table)
-	if f.out == "" {
-		return nil
-	}
-	content := []byte(table)
-	if filepath.Ext(f.out) == ".json" {
-		var err error
-		if content, err = chaos.JSON(all); err != nil {
-			return err
-		}
-	}
-	if err := os.WriteFile(f.out, content, 0o644); err != nil {
-		return fmt.Errorf("writing the figures: %w", err)
-	}
-	return nil
+	fmt.Printf("\n%s\n", all.Table())
+	return figures.Write(f.out, all)
 }

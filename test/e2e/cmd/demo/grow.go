@@ -13,7 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/csi-provisioner/csi-provisioner/test/e2e/stage"
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/wait"
 )
 
 // grown is the size that the user asks for in the end.
@@ -43,7 +43,7 @@ func (s *story) grow(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	err := stage.Until(ctx, "the claim has grown", func() (bool, error) {
+	err := wait.Until(ctx, "the claim has grown", func() (bool, error) {
 		claim, err := client.Get(ctx, "csi-pvc", metav1.GetOptions{})
 		if err != nil {
 			return false, err

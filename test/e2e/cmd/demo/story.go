@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/stage"
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/wait"
 )
 
 //go:embed driver.yaml
@@ -101,7 +102,7 @@ func (s *story) startPrograms(ctx context.Context) error {
 func (s *story) waitBound(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	err := stage.Until(ctx, "the claim is bound", func() (bool, error) {
+	err := wait.Until(ctx, "the claim is bound", func() (bool, error) {
 		claim, err := s.stage.Client.CoreV1().PersistentVolumeClaims(metav1.NamespaceDefault).Get(ctx, "csi-pvc", metav1.GetOptions{})
 		if err != nil {
 			return false, err
@@ -120,7 +121,7 @@ func (s *story) waitBound(ctx context.Context) error {
 // showEvents shows the sidecar's events about the claim. They are sent in the
 // background, so the last may still be under way.
 func (s *story) showEvents(ctx context.Context) error {
-	return stage.Until(ctx, "the claim's events are there", func() (bool, error) {
+	return wait.Until(ctx, "the claim's events are there", func() (bool, error) {
 		events, err := s.stage.Client.CoreV1().Events(metav1.NamespaceDefault).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.name=csi-pvc,source!=persistentvolume-controller"})
 		if err != nil || len(events.Items) < 2 {
 			return false, err
@@ -140,7 +141,7 @@ func (s *story) runPod(ctx context.Context) error {
 	var pod *corev1.Pod
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	err := stage.Until(ctx, "the pod runs", func() (found bool, err error) {
+	err := wait.Until(ctx, "the pod runs", func() (found bool, err error) {
 		pod, err = s.stage.Client.CoreV1().Pods(metav1.NamespaceDefault).Get(ctx, "app", metav1.GetOptions{})
 		return err == nil && pod.Status.Phase == corev1.PodRunning, err
 	})
@@ -182,7 +183,7 @@ func (s *story) end(ctx context.Context) error {
 	if err := core.PersistentVolumeClaims(metav1.NamespaceDefault).Delete(ctx, "csi-pvc", metav1.DeleteOptions{}); err != nil {
 		return fmt.Errorf("deleting the claim: %w", err)
 	}
-	err := stage.Until(ctx, "the PersistentVolume is gone", func() (bool, error) {
+	err := wait.Until(ctx, "the PersistentVolume is gone", func() (bool, error) {
 		_, err := core.PersistentVolumes().Get(ctx, s.volume, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			return true, nil

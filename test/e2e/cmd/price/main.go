@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 	"k8s.io/klog/v2"
 
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/figures"
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/price"
 )
 
@@ -38,17 +39,15 @@ func main() {
 }
 
 func run(ctx context.Context, options price.Options, out string) error {
-	figures, err := price.Run(ctx, options)
+	measured, err := price.Run(ctx, options)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("\n%s\n", figures.Table())
-	if out != "" {
-		if err := os.WriteFile(out, []byte(figures.Table()), 0o644); err != nil {
-			return fmt.Errorf("writing the table: %w", err)
-		}
+	fmt.Printf("\n%s\n", measured.Table())
+	if err := figures.Write(out, measured); err != nil {
+		return err
 	}
-	if excess := figures.Excess(); len(excess) > 0 {
+	if excess := measured.Excess(); len(excess) > 0 {
 		return errors.New("the journal costs too much: " + strings.Join(excess, "; "))
 	}
 	return nil

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 	"k8s.io/klog/v2"
 
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/figures"
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/soak"
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/stage"
 )
@@ -57,10 +58,8 @@ func run(ctx context.Context, options soak.Options, out string) (err error) {
 	if err != nil {
 		return err
 	}
-	if out != "" {
-		if err := os.WriteFile(out, []byte(result.Table()), 0o644); err != nil {
-			return fmt.Errorf("writing the table: %w", err)
-		}
+	if err := figures.Write(out, result); err != nil {
+		return err
 	}
 	return result.Judge()
 }
