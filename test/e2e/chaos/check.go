@@ -8,7 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/csi-provisioner/csi-provisioner/test/e2e/driver/control"
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/inventory"
 )
 
 // Flaw is a way in which something is wrong at rest.
@@ -56,14 +56,7 @@ func (b Breach) String() string { return fmt.Sprintf("%s: %s: %s", b.Flaw, b.Sub
 
 // An Observation is what there is of one driver.
 type Observation struct {
-	// Volumes are what the driver has.
-	Volumes []control.Volume
-	// PersistentVolumes are those of the driver.
-	PersistentVolumes []corev1.PersistentVolume
-	// Claims are those in the lane's namespaces.
-	Claims []corev1.PersistentVolumeClaim
-	// Segments are the names of the journal's objects.
-	Segments []string
+	inventory.Inventory
 	// Attributes are the parameters of the VolumeAttributesClasses.
 	Attributes map[string]map[string]string
 }

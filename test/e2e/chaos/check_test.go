@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/driver/control"
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/inventory"
 )
 
 // sound is a driver with a bound claim, its volume and its class, and a volume that
@@ -30,7 +31,7 @@ func sound() Observation {
 			Status: corev1.PersistentVolumeStatus{Phase: phase},
 		}
 	}
-	return Observation{
+	all := inventory.Inventory{
 		Volumes: []control.Volume{
 			{ID: "vol-1", Name: "pvc-1", CapacityBytes: 1 << 30, MutableParameters: map[string]string{"tier": "gold"}},
 			{ID: "vol-2", Name: "pvc-2", CapacityBytes: 1 << 30},
@@ -52,8 +53,8 @@ func sound() Observation {
 				CurrentVolumeAttributesClassName: &attributes,
 			},
 		}},
-		Attributes: map[string]map[string]string{"l-gold": {"tier": "gold"}},
 	}
+	return Observation{Inventory: all, Attributes: map[string]map[string]string{"l-gold": {"tier": "gold"}}}
 }
 
 func TestCheckFindsNothingWrong(t *testing.T) {

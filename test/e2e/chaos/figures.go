@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/faults"
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/figures"
 )
 
@@ -18,7 +19,7 @@ type Figures struct {
 	Asked    int
 	Made     int
 	Deaths   Deaths
-	Troubles map[Kind]int
+	Troubles map[faults.Kind]int
 	Segments int
 	Flaws    map[Flaw]int
 	// Findings tell each breach, with its round.
@@ -29,7 +30,7 @@ type Figures struct {
 // Add adds what came of a round.
 func (f *Figures) Add(r Result) {
 	if f.Troubles == nil {
-		f.Troubles, f.Flaws, f.Deaths.Failpoints = map[Kind]int{}, map[Flaw]int{}, map[string]int{}
+		f.Troubles, f.Flaws, f.Deaths.Failpoints = map[faults.Kind]int{}, map[Flaw]int{}, map[string]int{}
 	}
 	f.Rounds++
 	f.Asked += r.Asked

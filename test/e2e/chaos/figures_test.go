@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/faults"
 )
 
 func TestFiguresAddUp(t *testing.T) {
@@ -18,7 +20,7 @@ func TestFiguresAddUp(t *testing.T) {
 		Asked:    30,
 		Made:     20,
 		Deaths:   Deaths{Killed: 2, Ended: 1, Failpoints: map[string]int{"after:CreateVolume": 1}},
-		Troubles: map[Kind]int{KillDriver: 1},
+		Troubles: map[faults.Kind]int{faults.KillDriver: 1},
 		Breaches: []Breach{{Lost, "pvc-1", "volume vol-1 has no PersistentVolume"}},
 	}
 	f.Add(round)

@@ -2,12 +2,12 @@ package chaos
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/driver/control"
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/faults"
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/proxy"
 )
 
@@ -47,7 +47,7 @@ type Claim struct {
 	// Apart puts it into the round's own namespace.
 	Apart    bool
 	Made     time.Duration
-	Grown    time.Duration
+	Expanded time.Duration
 	Modified time.Duration
 	Deleted  time.Duration
 	// Attributes is the VolumeAttributesClass that it is modified to.
@@ -79,28 +79,28 @@ const (
 // length is the time in which things begin to happen.
 const length = 2500 * time.Millisecond
 
-// NewPlan makes the plan of a round. Without failpoints the sidecar is killed at
+// NewPlan returns the plan of a round. Without failpoints the sidecar is killed at
 // random moments instead.
 func NewPlan(seed uint64, round int, failpoints bool) Plan {
-	d := dice{rand.New(rand.NewPCG(seed, uint64(round)))}
+	d := dice{faults.NewDice(seed, uint64(round))}
 	p := Plan{
 		Seed:             seed,
 		Round:            round,
-		Calm:             d.chance(25),
+		Calm:             d.Chance(25),
 		Ambush:           Never,
 		Replicas:         1,
 		NamespaceDeleted: Never,
-		Graceful:         d.chance(30),
-		Away:             d.between(100*time.Millisecond, length/2),
+		Graceful:         d.Chance(30),
+		Away:             d.Between(100*time.Millisecond, length/2),
 	}
-	if !p.Calm && d.chance(70) {
-		p.Ambush = d.between(100*time.Millisecond, 1500*time.Millisecond)
+	if !p.Calm && d.Chance(70) {
+		p.Ambush = d.Between(100*time.Millisecond, 1500*time.Millisecond)
 	}
-	if p.Ambush == Never && d.chance(50) {
+	if p.Ambush == Never && d.Chance(50) {
 		p.Replicas = 2
 	}
-	if d.chance(50) {
-		p.NamespaceDeleted = d.moment(length)
+	if d.Chance(50) {
+		p.NamespaceDeleted = d.Moment(length)
 	}
 	for n := range 30 + d.IntN(11) {
 		p.Claims = append(p.Claims, d.claim(fmt.Sprintf("c%d-%d", round, n), p))
@@ -114,11 +114,11 @@ func NewPlan(seed uint64, round int, failpoints bool) Plan {
 // are some, the others about random moments.
 func (d dice) deaths(p *Plan, failpoints bool) {
 	p.Lives = make([][]string, p.Replicas)
-	if p.Ambush != Never && d.chance(70) {
-		p.Troubles = append(d.troubles(p.Replicas, d.IntN(3)), Trouble{Kind: KillSidecar, At: p.Ambush})
+	if p.Ambush != Never && d.Chance(70) {
+		p.Troubles = append(d.troubles(p.Replicas, d.IntN(3)), Trouble{At: p.Ambush, Fault: faults.Fault{Kind: faults.KillSidecar}})
 		return
 	}
-	if d.chance(40) {
+	if d.Chance(40) {
 		p.Troubles = d.troubles(p.Replicas, 1+d.IntN(4))
 		return
 	}
@@ -144,48 +144,38 @@ func laggards(lives [][]string) []control.Rule {
 	return nil
 }
 
-// dice are the source of all chance.
-type dice struct{ *rand.Rand }
+// dice choose what happens in a round.
+type dice struct{ faults.Dice }
 
-func (d dice) chance(percent int) bool { return d.IntN(100) < percent }
-
-func (d dice) moment(before time.Duration) time.Duration {
-	return time.Duration(d.Int64N(int64(before)))
-}
-
-func (d dice) between(least, most time.Duration) time.Duration { return least + d.moment(most-least) }
-
-func pick[T any](d dice, from ...T) T { return from[d.IntN(len(from))] }
-
-// claim makes the story of a claim.
+// claim chooses the story of a claim.
 func (d dice) claim(name string, p Plan) Claim {
 	c := Claim{
-		Name:  name,
-		Class: pick(d, Delete, Delete, Delete, Retain, Credentials, OwnCredentials),
-		Apart: d.chance(25),
-		Grown: Never, Modified: Never, Deleted: Never,
-		Attributes: pick(d, silver, gold),
+		Name:     name,
+		Class:    faults.Pick(d.Dice, Delete, Delete, Delete, Retain, Credentials, OwnCredentials),
+		Apart:    d.Chance(25),
+		Expanded: Never, Modified: Never, Deleted: Never,
+		Attributes: faults.Pick(d.Dice, silver, gold),
 	}
 	changed := 15
 	if p.Calm {
 		changed = 50 // it is bound
 	} else {
-		c.Made = d.moment(length / 5)
+		c.Made = d.Moment(length / 5)
 	}
-	if d.chance(changed) {
-		c.Grown = d.between(c.Made, length)
+	if d.Chance(changed) {
+		c.Expanded = d.Between(c.Made, length)
 	}
-	if d.chance(changed) {
-		c.Modified = d.between(c.Made, length)
+	if d.Chance(changed) {
+		c.Modified = d.Between(c.Made, length)
 	}
 	switch {
-	case p.Ambush != Never && d.chance(75):
-		c.Deleted = max(c.Made, d.between(p.Ambush, p.Ambush+p.Away))
-	case d.chance(50):
-		c.Deleted = d.between(c.Made, length)
+	case p.Ambush != Never && d.Chance(75):
+		c.Deleted = max(c.Made, d.Between(p.Ambush, p.Ambush+p.Away))
+	case d.Chance(50):
+		c.Deleted = d.Between(c.Made, length)
 	default:
 		return c
 	}
-	c.Again = d.chance(10)
+	c.Again = d.Chance(10)
 	return c
 }

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/driver/control"
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/faults"
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/proxy"
 )
 
@@ -38,7 +39,7 @@ func TestPlansAreFair(t *testing.T) {
 		for _, failpoints := range []bool{false, true} {
 			plan := NewPlan(1, round, failpoints)
 			for _, trouble := range plan.Troubles {
-				if trouble.Kind == KillSidecar {
+				if trouble.Kind == faults.KillSidecar {
 					kills[failpoints]++
 				}
 			}
@@ -71,7 +72,7 @@ func TestPlansHaveEverything(t *testing.T) {
 		plan := NewPlan(1, round, true)
 		for _, trouble := range plan.Troubles {
 			seen[string(trouble.Kind)] = true
-			if (trouble.Kind == PauseSidecar || trouble.Kind == StealLease) && plan.Replicas < 2 {
+			if (trouble.Kind == faults.PauseSidecar || trouble.Kind == faults.StealLease) && plan.Replicas < 2 {
 				t.Fatalf("round %d: %s without leader election", round, trouble.Kind)
 			}
 		}
@@ -91,7 +92,7 @@ func TestPlansHaveEverything(t *testing.T) {
 	for _, point := range Failpoints() {
 		want = append(want, "before:"+point, "after:"+point)
 	}
-	for _, code := range []codes.Code{codes.Unknown, codes.Internal, codes.DeadlineExceeded, codes.Unavailable, codes.Aborted, codes.ResourceExhausted} {
+	for _, code := range append(faults.Codes(), codes.ResourceExhausted) {
 		want = append(want, code.String())
 	}
 	for _, what := range want {

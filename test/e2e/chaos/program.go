@@ -1,7 +1,6 @@
 package chaos
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -9,7 +8,6 @@ import (
 	"time"
 
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/cluster"
-	"github.com/csi-provisioner/csi-provisioner/test/e2e/driver/control"
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/stage"
 )
 
@@ -95,14 +93,4 @@ func (l launch) start(n int, failpoint string) (*cluster.Process, error) {
 
 func (l launch) logName(n int) string {
 	return fmt.Sprintf("%s-%s", l.name, filepath.Base(l.program.Paths[n]))
-}
-
-// addRules has the driver misbehave.
-func addRules(ctx context.Context, driver *control.Client, rules []control.Rule) error {
-	for _, rule := range rules {
-		if _, err := driver.AddRule(ctx, rule); err != nil {
-			return fmt.Errorf("adding a rule to the driver: %w", err)
-		}
-	}
-	return nil
 }

@@ -52,18 +52,18 @@ func startReplica(ctx context.Context, l launch, lives []string) *replica {
 	return r
 }
 
-// kill ends the programs at once; they start again.
-func (r *replica) kill() {
+// Kill ends the programs at once; they start again.
+func (r *replica) Kill() {
 	for _, k := range r.keepers {
 		k.kill()
 	}
 }
 
-// pause stops the programs where they are.
-func (r *replica) pause() { r.signal(syscall.SIGSTOP) }
+// Pause stops the programs where they are.
+func (r *replica) Pause() { r.signal(syscall.SIGSTOP) }
 
-// resume lets them go on.
-func (r *replica) resume() { r.signal(syscall.SIGCONT) }
+// Resume lets them go on.
+func (r *replica) Resume() { r.signal(syscall.SIGCONT) }
 
 func (r *replica) signal(signal os.Signal) {
 	for _, k := range r.keepers {
@@ -78,11 +78,11 @@ func (r *replica) end(graceful bool) error {
 	for _, k := range r.keepers {
 		k.halt()
 	}
-	r.resume()
+	r.Resume()
 	if graceful {
 		r.signal(syscall.SIGTERM)
 	} else {
-		r.kill()
+		r.Kill()
 	}
 	r.running.Wait()
 	var errs []error

@@ -8,6 +8,7 @@ import (
 
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/driver/control"
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/proxy"
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/wait"
 )
 
 const (
@@ -87,7 +88,7 @@ func (l *lane) settle(ctx context.Context, tidy func(context.Context, Observatio
 		if time.Since(failing) > patience {
 			return nil, seen, err
 		}
-		if !sleep(ctx, lookEvery) {
+		if !wait.Sleep(ctx, lookEvery) {
 			return nil, seen, ctx.Err()
 		}
 	}

@@ -6,14 +6,15 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/driver/control"
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/faults"
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/inventory"
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/load"
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/proxy"
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/wait"
 )
 
 // warmUp is the time in which a sidecar gets ready, more or less.
@@ -25,7 +26,7 @@ type Result struct {
 	// Asked is the number of claims, Made that of volumes that the driver made.
 	Asked, Made int
 	Deaths      Deaths
-	Troubles    map[Kind]int
+	Troubles    map[faults.Kind]int
 	// Segments is how many the journal has written.
 	Segments int
 	Breaches []Breach
@@ -76,13 +77,13 @@ func (l *lane) launch(plan Plan, replica int) launch {
 
 // trouble is the round until everything is well again.
 func (l *lane) trouble(ctx context.Context, plan Plan, result *Result) error {
-	u := &users{lane: l, plan: plan}
+	u := newUsers(ctx, l, plan)
+	defer u.giveUp()
 	if plan.NamespaceDeleted != Never {
-		if err := l.makeNamespace(ctx, u.apart()); err != nil {
+		if err := l.cluster.CreateNamespace(ctx, u.apart()); err != nil {
 			return err
 		}
 	}
-	m := &troublemaker{lane: l, plan: plan}
 	defer func() { result.Asked = u.asked }()
 	if plan.Calm {
 		if err := l.calm(ctx, u); err != nil {
@@ -92,32 +93,63 @@ func (l *lane) trouble(ctx context.Context, plan Plan, result *Result) error {
 	for _, rule := range plan.API {
 		defer l.api.Add(rule).Remove()
 	}
-	if err := addRules(ctx, l.driver.Control, plan.Driver); err != nil {
+	if err := faults.AddRules(ctx, l.driver.Control, plan.Driver); err != nil {
 		return err
 	}
+	var replicas []*replica
 	for n := range plan.Replicas {
-		m.replicas = append(m.replicas, startReplica(ctx, l.launch(plan, n), plan.Lives[n]))
+		replicas = append(replicas, startReplica(ctx, l.launch(plan, n), plan.Lives[n]))
 	}
-	sleep(ctx, warmUp)
+	wait.Sleep(ctx, warmUp)
 	start := time.Now()
 	var living sync.WaitGroup
 	living.Go(func() { u.liveAll(ctx, start) })
-	var err error
-	result.Troubles, err = m.make(ctx, start)
-	sleep(ctx, time.Until(start.Add(length)))
-	errs := []error{err}
-	for _, replica := range m.replicas {
+	injector := l.injector(plan, replicas)
+	errs := []error{injectAll(ctx, injector, start, plan.Troubles)}
+	result.Troubles = injector.Counts.ByKind()
+	wait.Sleep(ctx, time.Until(start.Add(length)))
+	for _, replica := range replicas {
 		errs = append(errs, replica.end(plan.Graceful))
 		result.Deaths.add(replica.deaths())
 	}
 	// Failpoints that were not reached are left for the time when volumes are
 	// deleted.
-	if err := l.heal(ctx, plan, m.replicas[0].livesLeft()); err != nil {
+	if err := l.heal(ctx, plan, replicas[0].livesLeft()); err != nil {
 		return errors.Join(append(errs, err)...)
 	}
-	defer time.AfterFunc(quiet, func() { u.unwilling.Store(true) }).Stop()
+	defer time.AfterFunc(quiet, u.giveUp).Stop()
 	living.Wait()
 	return errors.Join(append(errs, u.errs...)...)
+}
+
+// injector returns that of a round's faults.
+func (l *lane) injector(plan Plan, replicas []*replica) *faults.Injector {
+	injector := &faults.Injector{
+		Cluster: l.stage.Cluster, API: l.cluster, Driver: l.driver, Proxy: l.api, Rules: plan.Driver,
+		Class: l.class(Delete), SecretNamespace: l.id, Turn: l.turn,
+	}
+	for _, replica := range replicas {
+		injector.Sidecars = append(injector.Sidecars, replica)
+	}
+	return injector
+}
+
+// injectAll injects all faults at their moments, and returns when they are over.
+func injectAll(ctx context.Context, injector *faults.Injector, begin time.Time, troubles []Trouble) error {
+	var group sync.WaitGroup
+	errs := make([]error, len(troubles))
+	for n, trouble := range troubles {
+		group.Go(func() {
+			if !wait.Sleep(ctx, time.Until(begin.Add(trouble.At))) {
+				return
+			}
+			if err := injector.Inject(ctx, trouble.Fault); ctx.Err() == nil {
+				errs[n] = err
+			}
+		})
+	}
+	group.Wait()
+	return errors.Join(errs...)
 }
 
 // liveAll has all claims, and the round's namespace, live through their moments.
@@ -125,15 +157,15 @@ func (u *users) liveAll(ctx context.Context, begin time.Time) {
 	var group sync.WaitGroup
 	if at := u.plan.NamespaceDeleted; at != Never {
 		group.Go(func() {
-			if sleep(ctx, time.Until(begin.Add(at))) {
-				u.note(u.persist(ctx, func() error { return u.endNamespace(ctx) }))
+			if wait.Sleep(ctx, time.Until(begin.Add(at))) {
+				u.note(u.cluster.DeleteNamespace(ctx, u.apart()))
 			}
 		})
 	}
 	group.Go(func() {
 		u.each(func(c Claim) error {
 			if !u.plan.Calm {
-				if !sleep(ctx, time.Until(begin.Add(c.Made))) {
+				if !wait.Sleep(ctx, time.Until(begin.Add(c.Made))) {
 					return nil
 				}
 				if err := u.ask(ctx, c); err != nil {
@@ -160,15 +192,10 @@ func (l *lane) heal(ctx context.Context, plan Plan, lives []string) error {
 	if err := l.driver.Control.RemoveRules(ctx); err != nil {
 		return err
 	}
-	for _, class := range l.classes() {
-		if err := l.persist(ctx, func() error {
-			_, err := l.client.StorageV1().StorageClasses().Create(ctx, class, metav1.CreateOptions{})
-			return err
-		}); err != nil {
-			return err
-		}
+	if err := l.createClasses(ctx); err != nil {
+		return err
 	}
-	if err := l.makeSecret(ctx, l.id); err != nil {
+	if err := l.cluster.CreateSecret(ctx, l.id); err != nil {
 		return err
 	}
 	l.healthy = startReplica(ctx, l.launch(plan, 0), lives)
@@ -199,7 +226,7 @@ func (l *lane) recover(ctx context.Context, result *Result) error {
 	result.Breaches = append(result.Breaches, breaches...)
 	result.Breaches = append(result.Breaches, after...)
 	result.Breaches = append(result.Breaches, l.revealed()...)
-	result.Segments = len(l.api.Writes(proxy.Match{Method: http.MethodPost, Path: "/configmaps$", Body: journalLabel}))
+	result.Segments = len(l.api.Writes(proxy.Match{Method: http.MethodPost, Path: "/configmaps$", Body: inventory.JournalLabel}))
 	l.putLogsAway(result)
 	if err != nil {
 		return err
@@ -230,13 +257,13 @@ func (l *lane) countMade(ctx context.Context, result *Result) error {
 func (l *lane) revealed() []Breach {
 	var breaches []Breach
 	for _, write := range l.api.Writes(proxy.Match{}) {
-		if strings.Contains(string(write.Body), password) {
+		if load.Reveals(string(write.Body)) {
 			breaches = append(breaches, Breach{Revealed, write.Method + " " + write.Path, "the request holds the value of a Secret"})
 		}
 	}
 	for _, file := range l.logs() {
 		content, err := os.ReadFile(file)
-		if err == nil && strings.Contains(string(content), password) {
+		if err == nil && load.Reveals(string(content)) {
 			breaches = append(breaches, Breach{Revealed, file, "the log holds the value of a Secret"})
 		}
 	}

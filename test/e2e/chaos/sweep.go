@@ -12,6 +12,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/wait"
 )
 
 // broom cleans up after a round.
@@ -76,13 +78,12 @@ func (b *broom) empty(ctx context.Context, seen Observation) error {
 		if err == nil {
 			seen = now
 		}
-		left := len(seen.Claims) + len(seen.PersistentVolumes) + len(seen.Volumes) + len(seen.Segments)
 		switch {
-		case err == nil && left == 0:
+		case err == nil && seen.Size() == 0:
 			return nil
 		case time.Now().After(deadline):
-			return errors.Join(fmt.Errorf("cleaning up: after %s there are still %d objects and volumes", patience, left), err)
-		case !sleep(ctx, lookEvery):
+			return errors.Join(fmt.Errorf("cleaning up: after %s there are still %s", patience, seen), err)
+		case !wait.Sleep(ctx, lookEvery):
 			return ctx.Err()
 		}
 	}

@@ -3,40 +3,21 @@ package chaos
 import (
 	"fmt"
 	"time"
+
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/faults"
 )
 
-// A Trouble is something that goes wrong for a while.
+// A Trouble is a fault with its moment.
 type Trouble struct {
-	Kind Kind
-	At   time.Duration
-	// For is how long it lasts, where it lasts.
-	For time.Duration
-	// Replica is the one that it is about, where it is about one.
-	Replica int
+	At time.Duration
+	faults.Fault
 }
 
-// Kind is what goes wrong.
-type Kind string
-
-// The kinds of trouble.
-const (
-	KillSidecar      Kind = "sidecar killed"
-	PauseSidecar     Kind = "sidecar paused"
-	StealLease       Kind = "lease stolen"
-	KillDriver       Kind = "driver killed"
-	RemoveClass      Kind = "class removed"
-	RemoveSecret     Kind = "secret removed"
-	PauseAPIServer   Kind = "API server paused"
-	PauseEtcd        Kind = "etcd paused"
-	RestartAPIServer Kind = "API server restarted"
-	RestartEtcd      Kind = "etcd restarted"
-)
-
-// Kinds returns all kinds of trouble.
-func Kinds() []Kind {
-	return []Kind{
-		KillSidecar, PauseSidecar, StealLease, KillDriver, RemoveClass, RemoveSecret,
-		PauseAPIServer, PauseEtcd, RestartAPIServer, RestartEtcd,
+// Kinds returns all kinds of faults that are troubles.
+func Kinds() []faults.Kind {
+	return []faults.Kind{
+		faults.KillSidecar, faults.PauseSidecar, faults.StealLease, faults.KillDriver, faults.RemoveClass, faults.RemoveSecret,
+		faults.PauseAPIServer, faults.PauseEtcd, faults.RestartAPIServer, faults.RestartEtcd,
 	}
 }
 
@@ -61,7 +42,7 @@ func (d dice) lives(p *Plan) [][]string {
 	for replica := range lives {
 		add := func(most, count int, points ...string) {
 			for range d.IntN(most + 1) {
-				life := fmt.Sprintf("%s:%s:%d", pick(d, "before", "after"), pick(d, points...), 1+d.IntN(count))
+				life := fmt.Sprintf("%s:%s:%d", faults.Pick(d.Dice, "before", "after"), faults.Pick(d.Dice, points...), 1+d.IntN(count))
 				lives[replica] = append(lives[replica], life)
 			}
 		}
@@ -94,7 +75,7 @@ func (d dice) insteadOf(lives [][]string) []Trouble {
 
 // kill kills a replica, rather early, as that is when volumes are made.
 func (d dice) kill(replica int) Trouble {
-	return Trouble{Kind: KillSidecar, At: d.moment(length * 3 / 5), Replica: replica}
+	return Trouble{At: d.Moment(length * 3 / 5), Fault: faults.Fault{Kind: faults.KillSidecar, Replica: replica}}
 }
 
 // troubles chooses what goes wrong, apart from what the rules do.
@@ -104,27 +85,27 @@ func (d dice) troubles(replicas, kills int) []Trouble {
 		all = append(all, d.kill(d.IntN(replicas)))
 	}
 	for _, one := range []struct {
-		kind        Kind
+		kind        faults.Kind
 		percent     int
 		least, most time.Duration
 		standby     bool // only with one
 	}{
-		{PauseSidecar, 50, 100 * time.Millisecond, 6 * time.Second, true},
-		{StealLease, 40, 0, 0, true},
-		{KillDriver, 20, 50 * time.Millisecond, time.Second, false},
-		{RemoveClass, 20, 100 * time.Millisecond, 2 * time.Second, false},
-		{RemoveSecret, 20, 100 * time.Millisecond, 2 * time.Second, false},
-		{PauseAPIServer, 5, 500 * time.Millisecond, 3 * time.Second, false},
-		{PauseEtcd, 5, 500 * time.Millisecond, 3 * time.Second, false},
-		{RestartAPIServer, 2, 0, 0, false},
-		{RestartEtcd, 2, 0, 0, false},
+		{faults.PauseSidecar, 50, 100 * time.Millisecond, 6 * time.Second, true},
+		{faults.StealLease, 40, 0, 0, true},
+		{faults.KillDriver, 20, 50 * time.Millisecond, time.Second, false},
+		{faults.RemoveClass, 20, 100 * time.Millisecond, 2 * time.Second, false},
+		{faults.RemoveSecret, 20, 100 * time.Millisecond, 2 * time.Second, false},
+		{faults.PauseAPIServer, 5, 500 * time.Millisecond, 3 * time.Second, false},
+		{faults.PauseEtcd, 5, 500 * time.Millisecond, 3 * time.Second, false},
+		{faults.RestartAPIServer, 2, 0, 0, false},
+		{faults.RestartEtcd, 2, 0, 0, false},
 	} {
-		if !d.chance(one.percent) || one.standby && replicas < 2 {
+		if !d.Chance(one.percent) || one.standby && replicas < 2 {
 			continue
 		}
-		trouble := Trouble{Kind: one.kind, At: d.moment(length), Replica: d.IntN(replicas)}
+		trouble := Trouble{At: d.Moment(length), Fault: faults.Fault{Kind: one.kind, Replica: d.IntN(replicas)}}
 		if one.most > 0 {
-			trouble.For = d.between(one.least, one.most)
+			trouble.For = d.Between(one.least, one.most)
 		}
 		all = append(all, trouble)
 	}

@@ -129,6 +129,20 @@ func (p *Process) isStopped() bool {
 // Resume lets a paused process go on.
 func (p *Process) Resume() error { return p.Signal(syscall.SIGCONT) }
 
+// Terminate tells the process to end in good order, and waits until it has. It is an
+// error if it ends with another exit code than 0, or has to be killed after that time.
+func (p *Process) Terminate(patience time.Duration) error {
+	if err := p.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	select {
+	case <-p.done:
+		return p.err
+	case <-time.After(patience):
+		return errors.Join(fmt.Errorf("%s has not ended %s after it was told to (log %s)", p.name, patience, p.log), p.Kill())
+	}
+}
+
 // Kill ends the process at once, as a crash does, and returns when it is gone.
 // One that has ended already is no error.
 func (p *Process) Kill() error {

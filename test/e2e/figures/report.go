@@ -26,7 +26,8 @@ func Write(path string, report Report) error {
 		if err != nil {
 			return fmt.Errorf("encoding the figures: %w", err)
 		}
-		content = append(encoded, '\n')
+		encoded = append(encoded, '\n')
+		content = encoded
 	}
 	if err := os.WriteFile(path, content, 0o644); err != nil {
 		return fmt.Errorf("writing the figures: %w", err)

@@ -7,12 +7,12 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/cluster"
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/inventory"
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/load"
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/stage"
 )
 
@@ -44,7 +44,8 @@ func newBench(ctx context.Context, s *stage.Stage, mode string, options Options)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Apply(ctx, "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: "+className+"}\nprovisioner: "+driverName); err != nil {
+	class := load.NewClass(className, driverName, corev1.PersistentVolumeReclaimDelete)
+	if err := (load.API{Client: s.Client}).CreateClass(ctx, class); err != nil {
 		return nil, err
 	}
 	flags := append([]string{"--provisioning-journal=" + mode, "-v=0"}, options.Flags...)
@@ -63,21 +64,11 @@ func newBench(ctx context.Context, s *stage.Stage, mode string, options Options)
 	}
 }
 
-// claim makes a claim.
+// claim creates a claim. Nobody else names its driver.
 func (b *bench) claim(ctx context.Context, name string) error {
-	class := className
-	claim := &corev1.PersistentVolumeClaim{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Annotations: map[string]string{"volume.kubernetes.io/storage-provisioner": driverName}},
-		Spec: corev1.PersistentVolumeClaimSpec{
-			StorageClassName: &class,
-			AccessModes:      []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
-			Resources:        corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}},
-		},
-	}
-	if _, err := b.client.CoreV1().PersistentVolumeClaims(metav1.NamespaceDefault).Create(ctx, claim, metav1.CreateOptions{}); err != nil {
-		return fmt.Errorf("making claim %s: %w", name, err)
-	}
-	return nil
+	claims := load.API{Client: b.client}.Claims(metav1.NamespaceDefault)
+	_, err := claims.Create(ctx, load.Annotated(load.NewClaim(name, className), driverName))
+	return err
 }
 
 // alone returns the times from a claim to its stored PersistentVolume, and those of a
@@ -199,12 +190,9 @@ func (b *bench) stored(ctx context.Context, volumes int) error {
 // rest waits until the journal is empty.
 func (b *bench) rest(ctx context.Context) error {
 	for {
-		list, err := b.client.CoreV1().ConfigMaps(metav1.NamespaceDefault).List(ctx, metav1.ListOptions{LabelSelector: "csi-provisioner/journal=" + driverName, Limit: 1})
-		if err != nil && !apierrors.IsNotFound(err) {
-			return fmt.Errorf("looking at the journal: %w", err)
-		}
-		if len(list.Items) == 0 {
-			return nil
+		segments, err := inventory.Segments(ctx, b.client, driverName, 1)
+		if err != nil || len(segments) == 0 {
+			return err
 		}
 		if err := b.pause(ctx); err != nil {
 			return fmt.Errorf("the journal is not empty: %w", err)

@@ -4,17 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
+	corev1 "k8s.io/api/core/v1"
 
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/faults"
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/inventory"
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/load"
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/proxy"
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/stage"
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/wait"
 )
 
 // Options of a soak.
@@ -35,38 +36,38 @@ type Options struct {
 const (
 	driverName = "soak.example"
 	className  = "soak"
-	// password is the value of the Secret, which may be seen nowhere.
-	password = "t0p-Secret-of-soak"
+	namespace  = "soak"
+	// patience is how long each step of a volume's life is tried, in spite of all faults.
+	patience = 3 * time.Minute
+	askEvery = 300 * time.Millisecond
 	// progressEvery is the time between two reports.
 	progressEvery = time.Minute
 )
 
 // soak is what one run works with.
 type soak struct {
-	options Options
-	stage   *stage.Stage
-	client  kubernetes.Interface
-	driver  *stage.Driver
-	api     *proxy.Proxy
-	sidecar *stage.Sidecar
+	options  Options
+	stage    *stage.Stage
+	cluster  load.API
+	driver   *stage.Driver
+	api      *proxy.Proxy
+	sidecar  *stage.Sidecar
+	injector *faults.Injector
 
 	volumes atomic.Int64 // that have lived to their end
-	faults  atomic.Int64
-	// driverLife is held while the driver is restarted.
-	driverLife sync.Mutex
 }
 
-// Run soaks, and returns what it saw. The error says what is wrong, but for growth,
-// which is for [Judge] to find.
+// Run soaks, and returns what it saw. The error says what is wrong, except for an
+// increase, which is for [Result.Judge] to find.
 func Run(ctx context.Context, s *stage.Stage, options Options) (*Result, error) {
-	k := &soak{options: options, stage: s, client: s.Client}
+	k := &soak{options: options, stage: s, cluster: load.API{Client: s.Client, Patience: wait.Patience{For: patience, Every: askEvery}}}
 	if err := k.furnish(ctx); err != nil {
 		return nil, err
 	}
 	defer func() { _ = k.api.Close() }()
 	begin := time.Now()
 	samples, err := k.soak(ctx)
-	result := &Result{Took: time.Since(begin), Volumes: int(k.volumes.Load()), Faults: int(k.faults.Load()), Samples: samples}
+	result := &Result{Took: time.Since(begin), Volumes: int(k.volumes.Load()), Faults: k.injector.Counts.Total(), Samples: samples}
 	if err != nil {
 		return result, err
 	}
@@ -75,18 +76,20 @@ func Run(ctx context.Context, s *stage.Stage, options Options) (*Result, error) 
 
 // furnish starts the driver and the sidecar.
 func (k *soak) furnish(ctx context.Context) (err error) {
-	k.driver, err = k.stage.StartDriver(ctx, "soak", driverName, "--backend=directory",
-		// Nobody is there to grow file systems, or to attach volumes.
-		"--node-capabilities=*,-EXPAND_VOLUME", "--controller-capabilities=*,-PUBLISH_UNPUBLISH_VOLUME")
-	if err != nil {
+	if k.driver, err = k.stage.StartDriver(ctx, "soak", driverName, stage.ControllerOnly()...); err != nil {
 		return err
 	}
-	if err := k.stage.Apply(ctx, manifests()); err != nil {
+	if err := k.cluster.CreateNamespace(ctx, namespace); err != nil {
+		return err
+	}
+	class := load.NewClass(className, driverName, corev1.PersistentVolumeReclaimDelete)
+	if err := k.cluster.CreateClass(ctx, load.WithSecret(class, namespace)); err != nil {
 		return err
 	}
 	if k.api, err = k.stage.Proxy(); err != nil { //nolint:contextcheck // the proxy lasts longer than a call
 		return err
 	}
+	k.injector = &faults.Injector{Cluster: k.stage.Cluster, API: k.cluster, Driver: k.driver, Proxy: k.api, Turn: &sync.Mutex{}}
 	k.sidecar, err = k.stage.StartSidecar(ctx, "soak", k.driver, stage.Through(k.api), "--leader-election",
 		// An API server that restarts on a busy machine is not to cost the lease: this is
 		// about one process.
@@ -110,7 +113,7 @@ func (k *soak) soak(ctx context.Context) ([]Sample, error) {
 			}
 		})
 	}
-	group.Go(func() { k.trouble(over, rand.New(rand.NewPCG(k.options.Seed, 0))) })
+	group.Go(func() { k.trouble(working, over, faults.NewDice(k.options.Seed, 0)) })
 	group.Go(func() {
 		select {
 		case <-k.sidecar.Done():
@@ -130,7 +133,7 @@ func (k *soak) soak(ctx context.Context) ([]Sample, error) {
 func (k *soak) watch(over context.Context) ([]Sample, error) {
 	var samples []Sample
 	begin, told := time.Now(), time.Now()
-	for sleep(over, k.options.SampleEvery) {
+	for wait.Sleep(over, k.options.SampleEvery) {
 		sample, err := take(k.sidecar)
 		if err != nil {
 			return samples, err
@@ -141,43 +144,35 @@ func (k *soak) watch(over context.Context) ([]Sample, error) {
 			continue
 		}
 		told = time.Now()
-		k.options.Progress(fmt.Sprintf("%5.0f min  %6d volumes, %4d faults; %s", sample.At.Minutes(), k.volumes.Load(), k.faults.Load(), sample))
-		// This process is not to grow either.
+		k.options.Progress(fmt.Sprintf("%5.0f min  %6d volumes, %4d faults; %s", sample.At.Minutes(), k.volumes.Load(), k.injector.Counts.Total(), sample))
+		// This process must not get bigger either.
 		k.api.Forget()
 		_ = k.driver.Control.ClearCalls(over) // a driver that is away has its next turn
 	}
 	return samples, nil
 }
 
-// nothingLeft waits until all volumes are gone, and the journal is empty.
+// nothingLeft waits until nothing is left of any volume, and the journal is empty.
 func (k *soak) nothingLeft(ctx context.Context) error {
-	return await(ctx, "nothing is left", func() error {
-		volumes, err := k.driver.Control.Volumes(ctx)
-		if err != nil {
-			return err
+	reader := inventory.Reader{Client: k.cluster.Client, Driver: k.driver, IsUsers: func(name string) bool { return name == namespace }}
+	return k.cluster.Patience.Try(ctx, "waiting until nothing is left", func() error {
+		left, err := reader.Read(ctx)
+		if err == nil && left.Size() > 0 {
+			return fmt.Errorf("there are %s", left)
 		}
-		persistent, err := k.client.CoreV1().PersistentVolumes().List(ctx, metav1.ListOptions{})
-		if err != nil {
-			return err
-		}
-		segments, err := k.client.CoreV1().ConfigMaps(metav1.NamespaceDefault).List(ctx, metav1.ListOptions{LabelSelector: "csi-provisioner/journal=" + driverName})
-		if err != nil {
-			return err
-		}
-		if left := len(volumes) + len(persistent.Items) + len(segments.Items); left > 0 {
-			return fmt.Errorf("there are %d volumes at the driver, %d PersistentVolumes and %d segments of the journal", len(volumes), len(persistent.Items), len(segments.Items))
-		}
-		return nil
+		return err
 	})
 }
 
-// end stops the sidecar, which is to do that in good order, and to have kept its
-// secret.
+// stopPatience bounds the end of the sidecar.
+const stopPatience = 30 * time.Second
+
+// end stops the sidecar, which must end in good order, and must have kept its secret.
 func (k *soak) end() error {
-	if err := terminate(k.sidecar); err != nil {
+	if err := k.sidecar.Terminate(stopPatience); err != nil {
 		return err
 	}
-	if strings.Contains(k.sidecar.Log(), password) {
+	if load.Reveals(k.sidecar.Log()) {
 		return fmt.Errorf("the log %s holds the value of a Secret", k.sidecar.LogFile())
 	}
 	return nil

@@ -57,6 +57,12 @@ func (s *Stage) StartDriver(ctx context.Context, id, name string, flags ...strin
 	return d, d.register(ctx)
 }
 
+// ControllerOnly returns the flags of a driver whose volumes nobody uses: no node attaches
+// them or expands their file systems.
+func ControllerOnly() []string {
+	return []string{"--backend=directory", "--node-capabilities=*,-EXPAND_VOLUME", "--controller-capabilities=*,-PUBLISH_UNPUBLISH_VOLUME"}
+}
+
 // newDriver prepares a driver for a node, and starts nothing.
 func (s *Stage) newDriver(id, name, node string) (*Driver, error) {
 	plugin := filepath.Join(s.Cluster.KubeletDir(), "plugins", id)

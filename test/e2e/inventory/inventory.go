@@ -1,0 +1,91 @@
+// Package inventory lists what there is of one driver, at the driver and in the cluster.
+package inventory
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/driver/control"
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/stage"
+)
+
+// JournalLabel is the label of the journal's ConfigMaps; its value is the driver's name.
+const JournalLabel = "csi-provisioner/journal"
+
+// An Inventory is what there is of one driver.
+type Inventory struct {
+	// Claims are those of the driver's users.
+	Claims []corev1.PersistentVolumeClaim
+	// PersistentVolumes are those of the driver.
+	PersistentVolumes []corev1.PersistentVolume
+	// Segments are the names of the journal's objects.
+	Segments []string
+	// Volumes are those that the driver has.
+	Volumes []control.Volume
+}
+
+// Size is the number of all that there is.
+func (i Inventory) Size() int {
+	return len(i.Claims) + len(i.PersistentVolumes) + len(i.Segments) + len(i.Volumes)
+}
+
+func (i Inventory) String() string {
+	return fmt.Sprintf("%d claims, %d PersistentVolumes, %d segments of the journal and %d volumes at the driver", len(i.Claims), len(i.PersistentVolumes), len(i.Segments), len(i.Volumes))
+}
+
+// A Reader reads the inventory of a driver.
+type Reader struct {
+	Client kubernetes.Interface
+	Driver *stage.Driver
+	// IsUsers reports whether a namespace is one of the driver's users.
+	IsUsers func(namespace string) bool
+}
+
+// Read lists everything. The driver's volumes come last, so that a volume that is being
+// made is not seen without the other traces of it.
+func (r Reader) Read(ctx context.Context) (Inventory, error) {
+	var found Inventory
+	claims, err := r.Client.CoreV1().PersistentVolumeClaims(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return found, fmt.Errorf("listing claims: %w", err)
+	}
+	for _, claim := range claims.Items {
+		if r.IsUsers(claim.Namespace) {
+			found.Claims = append(found.Claims, claim)
+		}
+	}
+	volumes, err := r.Client.CoreV1().PersistentVolumes().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return found, fmt.Errorf("listing PersistentVolumes: %w", err)
+	}
+	for _, volume := range volumes.Items {
+		if volume.Spec.CSI != nil && volume.Spec.CSI.Driver == r.Driver.Name {
+			found.PersistentVolumes = append(found.PersistentVolumes, volume)
+		}
+	}
+	if found.Segments, err = Segments(ctx, r.Client, r.Driver.Name, 0); err != nil {
+		return found, err
+	}
+	if found.Volumes, err = r.Driver.Control.Volumes(ctx); err != nil {
+		return found, fmt.Errorf("listing the driver's volumes: %w", err)
+	}
+	return found, nil
+}
+
+// Segments lists the names of the objects that the journal of a driver has, no more than
+// the limit unless that is 0.
+func Segments(ctx context.Context, client kubernetes.Interface, driver string, limit int64) ([]string, error) {
+	list, err := client.CoreV1().ConfigMaps(metav1.NamespaceDefault).List(ctx, metav1.ListOptions{LabelSelector: JournalLabel + "=" + driver, Limit: limit})
+	if err != nil {
+		return nil, fmt.Errorf("listing the journal: %w", err)
+	}
+	var names []string
+	for _, segment := range list.Items {
+		names = append(names, segment.Name)
+	}
+	return names, nil
+}
