@@ -116,7 +116,7 @@ func (c *provisioner) watch(p *process) error {
 	return errors.Join(
 		c.provision.Watch(p.informers, p.places, c.claims),
 		c.deletion.Watch(p.informers, c.volumes),
-		c.guard.watch(c.claims),
+		c.guard.reconciler.Watch(p.informers, c.guard.queue),
 	)
 }
 

@@ -41,6 +41,7 @@ func (c *Controller) Watch(informers *kube.Informers, places *topology.Index, qu
 			}
 		})),
 		watchAttributes(informers, queue),
+		watchSources(informers, queue),
 	)
 }
 

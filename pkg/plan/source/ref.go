@@ -21,6 +21,11 @@ type Key struct {
 	Name      string `json:"name"`
 }
 
+// ClaimKey names a claim as a source.
+func ClaimKey(namespace, name string) Key {
+	return Key{Kind: KindClaim, Namespace: namespace, Name: name}
+}
+
 // String is "kind namespace/name", for messages and indices. It is bounded, as
 // users write it.
 func (k Key) String() string {
