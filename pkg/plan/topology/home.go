@@ -1,10 +1,9 @@
 package topology
 
 import (
-	"slices"
-	"strconv"
-
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 )
 
 // Home is the node for which a process works in node deployment, where each node
@@ -20,69 +19,22 @@ type Home struct {
 
 // Reaches tells whether a volume with that affinity can be used at home. That is
 // decided by the driver's topology rather than by the labels of the node, which
-// are not read; without a topology, or an affinity, each node can. The rules are
-// those of external-provisioner, which does not know the field metadata.name.
+// are not read. Without a topology, or an affinity, each node can. Terms are matched
+// as the scheduler matches them. Unlike external-provisioner, it knows the field
+// metadata.name. A term that is not valid does not match.
 func (h *Home) Reaches(affinity *corev1.VolumeNodeAffinity) bool {
 	if h == nil || len(h.Place) == 0 || affinity == nil || affinity.Required == nil {
 		return true
 	}
-	return slices.ContainsFunc(affinity.Required.NodeSelectorTerms, h.within)
+	matches, err := nodeaffinity.NewLazyErrorNodeSelector(affinity.Required).Match(h.node())
+	return err == nil && matches
 }
 
-// within tells whether home is in a term of a node selector. A term that asks for
-// nothing selects nothing, as in the scheduler.
-func (h *Home) within(term corev1.NodeSelectorTerm) bool {
-	if len(term.MatchExpressions)+len(term.MatchFields) == 0 {
-		return false
+// node is the own node as the driver's topology describes it.
+func (h *Home) node() *corev1.Node {
+	labels := make(map[string]string, len(h.Place))
+	for _, segment := range h.Place {
+		labels[segment.Key] = segment.Value
 	}
-	for _, expression := range term.MatchExpressions {
-		value, ok := h.Place.value(expression.Key)
-		if !holds(expression, value, ok) {
-			return false
-		}
-	}
-	for _, field := range term.MatchFields {
-		if field.Key != "metadata.name" || !holds(field, h.Node, true) {
-			return false
-		}
-	}
-	return true
-}
-
-func (t Term) value(key string) (value string, ok bool) {
-	i := slices.IndexFunc(t, func(s Segment) bool { return s.Key == key })
-	if i < 0 {
-		return "", false
-	}
-	return t[i].Value, true
-}
-
-// holds tells whether a requirement holds for a label; has is false where there is
-// none of that key.
-func holds(r corev1.NodeSelectorRequirement, value string, has bool) bool {
-	switch r.Operator {
-	case corev1.NodeSelectorOpIn:
-		return has && slices.Contains(r.Values, value)
-	case corev1.NodeSelectorOpNotIn:
-		return !has || !slices.Contains(r.Values, value)
-	case corev1.NodeSelectorOpExists:
-		return has
-	case corev1.NodeSelectorOpDoesNotExist:
-		return !has
-	case corev1.NodeSelectorOpGt, corev1.NodeSelectorOpLt:
-		return has && len(r.Values) == 1 && compares(r.Operator, value, r.Values[0])
-	}
-	return false
-}
-
-func compares(operator corev1.NodeSelectorOperator, value, bound string) bool {
-	left, err := strconv.ParseInt(value, 10, 64)
-	right, errBound := strconv.ParseInt(bound, 10, 64)
-	if err != nil || errBound != nil {
-		return false
-	}
-	if operator == corev1.NodeSelectorOpGt {
-		return left > right
-	}
-	return left < right
+	return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: h.Node, Labels: labels}}
 }
