@@ -17,5 +17,5 @@
 // intent whose volume has long been stored.
 //
 // Of one claim there may be several records. Each names those that it replaces; all others
-// count, and are merged: see headsOf and adoptClaim in recover.go, and docs/adr/0004-journal.md.
+// count, and are merged: see sortOut and adoptClaim in recover.go, and docs/adr/0004-journal.md.
 package journal

@@ -26,7 +26,8 @@ type Intent struct {
 	// got.
 	Partial bool
 	// Forgotten tells that requests that were replaced are no longer remembered: one of
-	// them may have made the volume.
+	// them may have made the volume. In an intent that was read, it may also tell that
+	// records disagree about Useless.
 	Forgotten bool
 }
 
@@ -55,23 +56,34 @@ func (i *Intent) tells(other *Intent) bool {
 
 // merge returns one intent that says what several of one claim say, of which the first
 // is the newest: its plans first, then the plans of the others that ask for something
-// else, and the newest handle of a volume to be deleted.
-func merge(intents []*Intent) *Intent {
-	if len(intents) == 1 {
-		return intents[0]
+// else, and the newest handle of a volume to be deleted. Those that were replaced come
+// last, and tell of no such volume any more. Where the others disagree about it, one was
+// written late, and not everything is known.
+func merge(heads, replaced []*Intent) *Intent {
+	if len(heads) == 1 && len(replaced) == 0 {
+		return heads[0]
 	}
-	merged := &Intent{Claim: intents[0].Claim}
-	for _, intent := range intents {
-		for _, plan := range intent.Plans {
-			if !slices.ContainsFunc(merged.Plans, plan.Repeats) {
-				merged.Plans = append(merged.Plans, plan)
-			}
-		}
-		merged.Useless = cmp.Or(merged.Useless, intent.Useless)
-		merged.Partial = merged.Partial || intent.Partial
-		merged.Forgotten = merged.Forgotten || intent.Forgotten
+	merged := union(slices.Concat(heads, replaced))
+	for _, intent := range heads {
+		merged.Forgotten = merged.Forgotten || intent.Useless != heads[0].Useless
 	}
 	return merged
+}
+
+// union returns all that intents of one claim say.
+func union(all []*Intent) *Intent {
+	one := &Intent{Claim: all[0].Claim}
+	for _, intent := range all {
+		for _, plan := range intent.Plans {
+			if !slices.ContainsFunc(one.Plans, plan.Repeats) {
+				one.Plans = append(one.Plans, plan)
+			}
+		}
+		one.Useless = cmp.Or(one.Useless, intent.Useless)
+		one.Partial = one.Partial || intent.Partial
+		one.Forgotten = one.Forgotten || intent.Forgotten
+	}
+	return one
 }
 
 // Covers tells whether this intent, recorded, makes recording the other needless:

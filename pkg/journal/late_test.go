@@ -59,6 +59,10 @@ func TestRecordsOfSeveralProcessesAreMerged(t *testing.T) {
 		"a volume to be deleted": {map[string]map[string][]byte{
 			"late":  written(t, asking("gold").changed(func(i *Intent) { i.Useless = "h" }), 2),
 			"other": written(t, asking("silver"), 3),
+		}, asking("silver", "gold").changed(func(i *Intent) { i.Useless, i.Forgotten = "h", true }), []string{"late", "other"}},
+		"a volume to be deleted, by both": {map[string]map[string][]byte{
+			"late":  written(t, asking("gold").changed(func(i *Intent) { i.Useless = "h" }), 2),
+			"other": written(t, asking("silver").changed(func(i *Intent) { i.Useless = "h" }), 3),
 		}, asking("silver", "gold").changed(func(i *Intent) { i.Useless = "h" }), []string{"late", "other"}},
 		"one that is not complete": {map[string]map[string][]byte{
 			"late":  written(t, asking("gold").changed(func(i *Intent) { i.Partial = true }), 2),
@@ -66,16 +70,16 @@ func TestRecordsOfSeveralProcessesAreMerged(t *testing.T) {
 		}, asking("silver", "gold").changed(func(i *Intent) { i.Partial, i.Forgotten = true, true }), []string{"late", "other"}},
 		"one that has been replaced": {map[string]map[string][]byte{
 			"first": written(t, asking("gold").changed(func(i *Intent) { i.Useless = "h" }), 2), "second": written(t, asking("silver"), 3, "first"),
-		}, asking("silver"), []string{"second"}},
+		}, asking("silver", "gold"), []string{"first", "second"}},
 		"one that has been replaced, and a late one": {map[string]map[string][]byte{
 			"first": written(t, asking("gold"), 2), "second": written(t, asking("silver"), 3, "first"), "late": written(t, asking("bronze"), 2),
-		}, asking("silver", "bronze"), []string{"late", "second"}},
+		}, asking("silver", "bronze", "gold"), []string{"first", "late", "second"}},
 		"several that replace each other in turn": {map[string]map[string][]byte{
 			"a": written(t, asking("gold"), 1), "b": written(t, asking("silver"), 2, "a"), "c": written(t, asking("bronze"), 3, "b"),
-		}, asking("bronze"), []string{"c"}},
+		}, asking("bronze", "silver", "gold"), []string{"a", "b", "c"}},
 		"what makes no sense": {map[string]map[string][]byte{
 			"a": written(t, asking("gold"), 1, "a", "b"), "b": written(t, asking("silver"), 2, "a", "b"),
-		}, asking("silver"), []string{"b"}},
+		}, asking("silver", "gold"), []string{"a", "b"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			story(t, func(t *testing.T) {
@@ -119,8 +123,8 @@ func (d *desk) onShelf(want ...string) {
 }
 
 // A record of this process names what it replaces, so that a crash before the drop
-// brings nothing back that is over.
-func TestReplacedRecordDoesNotComeBack(t *testing.T) {
+// brings no removal back that is over. That the request counts again costs a call.
+func TestReplacedRemovalDoesNotComeBack(t *testing.T) {
 	story(t, func(t *testing.T) {
 		first := open(t, newShelf(), nil)
 		first.begin(asking("gold").changed(func(i *Intent) { i.Useless = "h" }))
@@ -129,7 +133,7 @@ func TestReplacedRecordDoesNotComeBack(t *testing.T) {
 		first.stop()
 		first.shelf.put(before)
 		second := crash(t, first)
-		second.takesOver(asking("silver"))
+		second.takesOver(asking("silver", "gold"))
 	})
 }
 

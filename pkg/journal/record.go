@@ -54,7 +54,7 @@ func (r *record) knows(found *Intent) bool {
 	for _, h := range r.heads {
 		all = append(all, h.intent)
 	}
-	return merge(all).tells(found)
+	return union(all).tells(found)
 }
 
 // answer tells those who wait for the end of the record.

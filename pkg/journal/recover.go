@@ -136,12 +136,8 @@ func (j *Journal) adopt(ctx context.Context, names []string, all []found) []*Int
 // has become of the claim's intent here, since the process that has written it may have
 // called the driver: an intent that has ended is open again.
 func (j *Journal) adoptClaim(uid types.UID, all []found) *Intent {
-	heads, replaced := headsOf(all)
-	intents := make([]*Intent, 0, len(heads))
-	for _, f := range heads {
-		intents = append(intents, f.intent)
-	}
-	merged := merge(intents)
+	heads, replaced, needless := sortOut(all)
+	merged := merge(intentsOf(heads), intentsOf(replaced))
 	r := j.records[uid]
 	known := r != nil
 	isNews := !known || !r.knows(merged)
@@ -154,12 +150,13 @@ func (j *Journal) adoptClaim(uid types.UID, all []found) *Intent {
 		r.batches[f.batch] = struct{}{}
 	}
 	if isNews || !r.recorded && r.state != Ended {
-		for _, f := range heads {
+		for _, f := range slices.Concat(heads, replaced) {
 			r.heads[f.batch] = head{intent: f.intent, late: known}
 		}
-		heads = nil
+	} else {
+		needless = all
 	}
-	for _, f := range slices.Concat(heads, replaced) {
+	for _, f := range needless {
 		j.supersede(uid, r, f.batch)
 		s := j.stored[f.batch]
 		s.urgent = s.urgent || len(r.settled) > 0
@@ -170,24 +167,40 @@ func (j *Journal) adoptClaim(uid types.UID, all []found) *Intent {
 	return merged
 }
 
-// headsOf tells the records of one claim that no newer one replaces from the others, the
+func intentsOf(all []found) []*Intent {
+	intents := make([]*Intent, 0, len(all))
+	for _, f := range all {
+		intents = append(intents, f.intent)
+	}
+	return intents
+}
+
+// sortOut tells the records of one claim that no newer one replaces from the others, the
 // newest first. There is mostly one: whoever writes a record knows of those before. But
 // what a former leader writes late knows nothing of its successor's, nor that of it, so
 // that no generation tells which of them counts: all of them do.
-func headsOf(all []found) (heads, replaced []found) {
+//
+// The requests of a record that was replaced count until there is a new record, as the one
+// that replaces it may have been written late, when another process had gone on with this
+// one. It is needless if another one says the same.
+func sortOut(all []found) (heads, replaced, needless []found) {
 	slices.SortFunc(all, func(a, b found) int {
 		return cmp.Or(cmp.Compare(b.generation, a.generation), cmp.Compare(a.batch, b.batch))
 	})
 	old := map[string]bool{}
 	for _, f := range all {
-		if old[f.batch] {
-			replaced = append(replaced, f)
-		} else {
+		switch {
+		case !old[f.batch]:
 			heads = append(heads, f)
+		case slices.ContainsFunc(heads, func(head found) bool { return head.intent.holds(f.intent) }):
+			needless = append(needless, f)
+		default:
+			f.intent.Useless = ""
+			replaced = append(replaced, f)
 		}
 		for _, name := range f.replaces {
 			old[name] = true
 		}
 	}
-	return heads, replaced
+	return heads, replaced, needless
 }

@@ -24,7 +24,7 @@
 // # Assumptions
 //
 //   - The API server is linearizable, and does a write before the next leader
-//     begins, or never. [World].LateWrites takes the second half away.
+//     begins, or never. [World].LateRecords and LatePVs take the second half away.
 //   - The lease is checked and the write or call sent in one step. In truth a
 //     margin of time between the two deadlines stands for that.
 //   - A driver gives the volume that it has to a request that is repeated exactly, or

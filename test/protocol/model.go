@@ -27,6 +27,8 @@ type Safeguards struct {
 	Inexact bool
 	// AllRecords: all records of the claim are taken up, not just one.
 	AllRecords bool
+	// ReplacedRecords: the requests of a record that was replaced count.
+	ReplacedRecords bool
 	// RecordedRemoval: that a removal was recorded counts in inexact records, too.
 	RecordedRemoval bool
 	// LookForPV: before what a former process recorded is repeated, the
@@ -72,7 +74,7 @@ type Safeguards struct {
 	// that are not ByVolume.
 	MarkRemoval bool
 	// ReadAgain: the leader looks for records of former processes again, later,
-	// for LateWrites.
+	// for LateRecords.
 	ReadAgain bool
 	// LagRule: whatever the clock says of a claim's age, one that was there when the
 	// leader began is an old one.
@@ -83,7 +85,7 @@ type Safeguards struct {
 func Full() Safeguards {
 	return Safeguards{
 		Journal: true, ExactRepeat: true, PendingOpen: true, InternalOpen: true, RefusalsOpen: true, Inexact: true,
-		AllRecords: true, RecordedRemoval: true, LookForPV: true, RememberPast: true, LookWhenRefused: true,
+		AllRecords: true, ReplacedRecords: true, RecordedRemoval: true, LookForPV: true, RememberPast: true, LookWhenRefused: true,
 		DeletionWaits: true, FinalizerWaits: true, LookAgain: true, GrantsAgain: true, Remember: true, Doubt: true,
 		Settle: true, Fence: true, Compare: true, DropUncertain: true, MarkRemoval: true, ReadAgain: true, LagRule: true,
 	}
@@ -127,9 +129,9 @@ type World struct {
 	SameHandle bool
 	// Serial is how the driver handles calls at the same time.
 	Serial Serial
-	// LateWrites: the API server may do a write of a process after its end, at
-	// any time.
-	LateWrites bool
+	// LateRecords: the API server may write a record of a process after its end, at
+	// any time. LatePVs: the same with a PersistentVolume.
+	LateRecords, LatePVs bool
 	// Clocks: a new leader may take an old claim for a new one.
 	Clocks bool
 	// Lenient: that a deleted volume is made again, for nothing, is no fault.

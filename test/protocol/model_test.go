@@ -31,6 +31,9 @@ func worlds() map[string]World {
 		"revoked grants, Retain":  {Revoked: 1, Retain: true, Budget: Budget{Faults: 1, Crashes: 1}},
 		"volumes that are unfit":  {Unfit: true, Budget: Budget{Faults: 2, Crashes: 1}},
 		"mistakes":                {Retain: true, Mistakes: true, Budget: Budget{Faults: 1, Crashes: 1}},
+		"late records":            {LateRecords: true, Lenient: true, Classes: 1, Budget: Budget{Crashes: 2}},
+		"late removals":           {LateRecords: true, Lenient: true, Unfit: true, Budget: Budget{Faults: 1, Crashes: 2}},
+		"late records, Retain":    {LateRecords: true, Lenient: true, Retain: true, Budget: Budget{Faults: 1, Crashes: 1}},
 		"clocks":                  {Clocks: true, Budget: Budget{Crashes: 1}},
 		"clocks, Retain":          {Clocks: true, Retain: true, Budget: Budget{Crashes: 1}},
 	}
@@ -124,7 +127,11 @@ func losses() []loss {
 		{name: "partial requests", take: func(s *Safeguards) { s.Inexact = false },
 			in: World{Partial: true, Classes: 1, Budget: Budget{Faults: 1, Crashes: 1}}, want: Leaked},
 		{name: "all records", take: func(s *Safeguards) { s.AllRecords = false },
-			in: World{Classes: 1, Budget: Budget{Faults: 1, Crashes: 1}}, want: Leaked},
+			in: World{LateRecords: true, Lenient: true, Classes: 1, Budget: Budget{Crashes: 2}}, want: Leaked},
+		{name: "requests of replaced records", take: func(s *Safeguards) { s.ReplacedRecords = false },
+			in: World{LateRecords: true, Lenient: true, Classes: 1, Budget: Budget{Crashes: 2}}, want: Leaked},
+		{name: "removals that records disagree about", take: func(s *Safeguards) { s.Inexact = false },
+			in: World{LateRecords: true, Lenient: true, Unfit: true, Budget: Budget{Faults: 1, Crashes: 2}}, want: Leaked},
 		{name: "recorded removals", take: func(s *Safeguards) { s.RecordedRemoval = false },
 			in: World{Partial: true, Serial: ByCall, SameHandle: true, Budget: Budget{Faults: 1, Crashes: 1}}, want: Hollow},
 		{name: "grants", take: func(s *Safeguards) { s.GrantsAgain = false },
@@ -160,7 +167,7 @@ func losses() []loss {
 		{name: "marks, for a driver that deletes what it returns",
 			take: func(s *Safeguards) { s.MarkRemoval = false }, in: World{Serial: ByCall, Budget: both}, want: Hollow},
 		{name: "journal read again, for writes that are late",
-			take: func(s *Safeguards) { s.ReadAgain = false }, in: World{LateWrites: true, Lenient: true, Budget: crash}, want: RecordLeft},
+			take: func(s *Safeguards) { s.ReadAgain = false }, in: World{LateRecords: true, LatePVs: true, Lenient: true, Budget: crash}, want: RecordLeft},
 	}
 }
 
@@ -217,7 +224,9 @@ func TestAssumptions(t *testing.T) {
 		"a driver does one call for a volume at a time": {
 			World{Serial: Never, Budget: Budget{Faults: 1}}, Leaked},
 		"a PV is not stored after the user has changed and deleted it": {
-			World{LateWrites: true, Lenient: true, Patched: true, Budget: Budget{Crashes: 1}}, RetainedDeleted},
+			World{LatePVs: true, Lenient: true, Patched: true, Budget: Budget{Crashes: 1}}, RetainedDeleted},
+		"the record of a removal is not stored after the user has kept the volume": {
+			World{LateRecords: true, Lenient: true, Retain: true, Budget: Budget{Crashes: 2}}, KeptDeleted},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -16,7 +16,8 @@ func (b *moves) process(who Holder) {
 	for slot := range p.Known {
 		if p.Known[slot] == Ended {
 			b.must(who, "removes a record that has ended", func(s *State) {
-				s.Records[slot], s.Processes[who-1].Known[slot] = Record{}, None
+				s.put(slot, Record{})
+				s.Processes[who-1].Known[slot] = None
 			})
 		}
 	}
@@ -57,28 +58,55 @@ func (m Model) begin(s *State, who Holder, fresh bool) {
 
 // readJournal takes up what former processes have left.
 func (m Model) readJournal(s *State, who Holder) {
+	heads, replaced := s.unread(who)
 	p := &s.Processes[who-1]
-	for slot, record := range s.Records {
-		if record.IsNone() || p.Known[slot] != None {
-			continue
-		}
-		p.Known[slot] = Open
-		if !m.AllRecords && p.Attempt.Phase.Open() {
+	for _, slot := range heads {
+		m.recall(s, who, slot, s.Records[slot].Handle)
+	}
+	for _, slot := range replaced {
+		if !m.ReplacedRecords {
 			p.Known[slot] = Ended
 			continue
 		}
-		recalled := attempt.Event{What: attempt.Recalled, Plans: record.Plans, Handle: record.Handle}
-		if m.Partial {
-			recalled.Plans = attempt.NewPlans(m.Inexact, m.bare)
-		}
-		if !m.ExactRepeat {
-			recalled.Plans = attempt.NewPlans(false, m.plans[s.Class])
-		}
-		if !m.RecordedRemoval && recalled.Plans.Inexact {
-			recalled.Handle = ""
-		}
-		m.observe(s, who, recalled)
+		// Only the requests of it count.
+		m.recall(s, who, slot, p.Attempt.Handle)
 	}
+}
+
+// unread returns the records that a process does not know, apart from those that others
+// replace.
+func (s State) unread(who Holder) (heads, replaced []int) {
+	for slot, record := range s.Records {
+		switch {
+		case record.IsNone() || s.Processes[who-1].Known[slot] != None:
+		case s.replaced(slot):
+			replaced = append(replaced, slot)
+		default:
+			heads = append(heads, slot)
+		}
+	}
+	return heads, replaced
+}
+
+// recall takes up one record.
+func (m Model) recall(s *State, who Holder, slot int, handle Handle) {
+	p := &s.Processes[who-1]
+	if !m.AllRecords && p.Attempt.Phase.Open() {
+		p.Known[slot] = Ended
+		return
+	}
+	p.Known[slot] = Open
+	recalled := attempt.Event{What: attempt.Recalled, Plans: s.Records[slot].Plans, Handle: handle}
+	if m.Partial {
+		recalled.Plans = attempt.NewPlans(m.Inexact, m.bare)
+	}
+	if !m.ExactRepeat {
+		recalled.Plans = attempt.NewPlans(false, m.plans[s.Class])
+	}
+	if !m.RecordedRemoval && recalled.Plans.Inexact {
+		recalled.Handle = ""
+	}
+	m.observe(s, who, recalled)
 }
 
 // observe hands an event to the process' attempt, and lets it tell its news.
@@ -210,7 +238,7 @@ func (b *moves) record(who Holder, step attempt.Step) {
 			return
 		}
 	}
-	stored := Record{Plans: step.Plans, Handle: step.Handle}
+	stored := p.newRecord(step)
 	b.must(who, "writes a record", func(s *State) {
 		p := &s.Processes[who-1]
 		for other := range p.Known {
@@ -218,19 +246,31 @@ func (b *moves) record(who Holder, step attempt.Step) {
 				p.Known[other] = Ended
 			}
 		}
-		s.Records[slot], p.Known[slot] = stored, Open
+		s.put(slot, stored)
+		p.Known[slot] = Open
 		b.model.observe(s, who, written)
 	})
 	if !free {
 		return
 	}
 	b.fault(who, "writes a record, which has no answer", func(s *State) {
-		s.Records[slot] = stored
+		s.put(slot, stored)
 		if b.model.DropUncertain {
 			s.Processes[who-1].Known[slot] = Ended
 		}
 		b.model.observe(s, who, attempt.Event{What: attempt.Unwritten, Handle: step.Handle})
 	})
+}
+
+// newRecord is what a process writes; it names the records that it knows.
+func (p Process) newRecord(step attempt.Step) Record {
+	r := Record{Plans: step.Plans, Handle: step.Handle}
+	for slot, known := range p.Known {
+		if known != None {
+			r.Replaces = r.Replaces.with(slot)
+		}
+	}
+	return r
 }
 
 // end lets the records go.
@@ -241,7 +281,8 @@ func (m Model) end(s *State, who Holder, step attempt.Step) {
 			p.Known[slot] = Ended
 		}
 		if step.Durable && m.Settle && p.Known[slot] == Ended {
-			s.Records[slot], p.Known[slot] = Record{}, None
+			s.put(slot, Record{})
+			p.Known[slot] = None
 		}
 	}
 	m.observe(s, who, attempt.Event{What: attempt.Ended})

@@ -71,6 +71,37 @@ type Record struct {
 	Plans attempt.Plans
 	// Handle is the volume that is being deleted, if it is.
 	Handle Handle
+	// Replaces are the records before it. They no longer count, but for their requests.
+	Replaces places
+}
+
+// places are numbers of records, as a set of bits.
+type places uint8
+
+func (p places) has(slot int) bool { return p&(1<<slot) != 0 }
+
+func (p places) with(slot int) places { return p | 1<<slot }
+
+func (p places) without(slot int) places { return p &^ (1 << slot) }
+
+// put stores a record, or removes one. What was said of the one before says nothing of it.
+func (s *State) put(slot int, r Record) {
+	for other := range s.Records {
+		s.Records[other].Replaces = s.Records[other].Replaces.without(slot)
+	}
+	s.LateRecord.Replaces = s.LateRecord.Replaces.without(slot)
+	r.Replaces = r.Replaces.without(slot)
+	s.Records[slot] = r
+}
+
+// replaced tells whether another record says that this one no longer counts.
+func (s State) replaced(slot int) bool {
+	for _, other := range s.Records {
+		if other.Replaces.has(slot) {
+			return true
+		}
+	}
+	return false
 }
 
 // IsNone tells whether there is no record.

@@ -78,7 +78,9 @@ func (b *moves) cluster() {
 		b.must(0, "a late write of a record is lost", func(s *State) { s.LateRecord = Record{} })
 		if slot, ok := s.freeSlot(); ok {
 			b.must(0, "a late write of a record is done", func(s *State) {
-				s.Records[slot], s.LateRecord = s.LateRecord, Record{}
+				late := s.LateRecord
+				s.LateRecord = Record{}
+				s.put(slot, late)
 			})
 		}
 	}
@@ -163,20 +165,20 @@ func (b *moves) crash(who Holder) {
 		return
 	}
 	b.may(who, "crashes and starts again", func(s *State) { s.Left.Crashes--; s.end(who) })
-	if !b.model.LateWrites || s.Lease != who || !p.Ready || p.Busy != attempt.Wait {
+	if s.Lease != who || !p.Ready || p.Busy != attempt.Wait {
 		return
 	}
 	switch step := attempt.Next(p.Attempt, b.model.facts(s, who)); {
-	case step.Do == attempt.Store && s.LatePV == "":
+	case b.model.LatePVs && step.Do == attempt.Store && s.LatePV == "":
 		b.may(who, "crashes while its write of the PV is under way", func(s *State) {
 			s.Left.Crashes--
 			s.LatePV = p.Attempt.Handle
 			s.end(who)
 		})
-	case step.Do == attempt.Record && s.LateRecord.IsNone():
+	case b.model.LateRecords && step.Do == attempt.Record && s.LateRecord.IsNone():
 		b.may(who, "crashes while its write of a record is under way", func(s *State) {
 			s.Left.Crashes--
-			s.LateRecord = Record{Plans: step.Plans, Handle: step.Handle}
+			s.LateRecord = p.newRecord(step)
 			s.end(who)
 		})
 	}

@@ -77,12 +77,15 @@ func TestNothingIsForgotten(t *testing.T) {
 			if after != Observe(s, e) {
 				t.Fatalf("%v in %+v: not deterministic", e.What, s)
 			}
+			if e.What == Recalled && !after.Phase.Open() {
+				t.Errorf("a record is not taken up in phase %s", s.Phase)
+			}
 			if s.Phase.Open() && !after.Phase.Open() && e.What != Ended {
 				t.Errorf("%s ends the attempt in phase %s", e.What, s.Phase)
 			}
 			if after.Phase == Void && s.Phase != Void {
 				proofs++
-				proved := e.What == Removed && s.Phase == Removing || e.What == VolumeTaken && s.Phase == Made ||
+				proved := e.What == Removed && (s.Phase == Removing || s.Phase == Clearing && !s.Plans.Inexact) || e.What == VolumeTaken && s.Phase == Made ||
 					e.What == Failed && !e.Blind && !s.Plans.Inexact && len(s.Plans.All()) == 1
 				if !proved {
 					t.Errorf("%s (%s, blind %t) counts as proof that there is no volume in %+v", e.What, e.Answer, e.Blind, s)
@@ -112,7 +115,7 @@ func TestNextIsTotal(t *testing.T) {
 			if s.Phase.Open() && step.Do == Wait {
 				t.Errorf("an open attempt waits in %+v", s)
 			}
-			if step.Do == Remove && s.Phase != Removing {
+			if step.Do == Remove && s.Phase != Removing && s.Phase != Clearing {
 				t.Errorf("a volume is removed that was not marked, in %+v", s)
 			}
 			if step.Do == Store && s.Phase != Made || step.Do == End && s.Phase != Void && s.Phase != Stored && s.Phase != Recorded {
@@ -222,12 +225,74 @@ func TestRecalledPlans(t *testing.T) {
 		t.Errorf("inherited: %+v", s)
 	}
 	s = Observe(s, Event{What: Absent})
-	if s.Phase != Removing || s.Past != Earlier {
+	if s.Phase != Clearing || s.Past != Earlier {
 		t.Errorf("a volume whose removal is recorded: %+v", s)
 	}
 	open := Observe(State{Phase: Uncertain, Plans: NewPlans(false, gold)}, Event{What: Recalled, Plans: NewPlans(false, silver), Handle: "h-1"})
 	if open.Phase != Uncertain || !slices.Equal(open.Plans.All(), []*provision.Plan{gold, silver}) || open.Handle != "" {
 		t.Errorf("open: %+v", open)
+	}
+}
+
+// TestRemovalThatAnotherProcessRecorded: it is the end if that is all that is known. If
+// records disagree, another volume may have been made after it, and the driver is asked
+// again, by a record without the removal.
+func TestRemovalThatAnotherProcessRecorded(t *testing.T) {
+	gold := NewPlans(false, newPlan("gold"))
+	removal := Event{What: Recalled, Plans: gold, Handle: "h-1"}
+	request := Event{What: Recalled, Plans: gold}
+	other := Event{What: Recalled, Plans: gold, Handle: "h-2"}
+	for name, c := range map[string]struct {
+		records []Event
+		want    Phase
+	}{
+		"one record":                   {[]Event{removal}, Void},
+		"two that agree":               {[]Event{removal, removal}, Void},
+		"one does not know of it":      {[]Event{removal, request}, Cleared},
+		"the older one does not know":  {[]Event{request, removal}, Cleared},
+		"two removals":                 {[]Event{removal, other}, Cleared},
+		"one that is not complete":     {[]Event{{What: Recalled, Plans: NewPlans(true, gold.Current()), Handle: "h-1"}}, Cleared},
+		"another, and a late agreeing": {[]Event{removal, request, removal}, Cleared},
+	} {
+		s := State{}
+		for _, e := range c.records {
+			s = Observe(s, e)
+		}
+		s = Observe(s, Event{What: Absent})
+		if step := Next(s, Claim{}); step.Do != Remove || step.Handle == "" {
+			t.Errorf("%s: %+v", name, step)
+		}
+		s = Observe(s, Event{What: Removed})
+		if s.Phase != c.want {
+			t.Errorf("%s: phase %s, want %s", name, s.Phase, c.want)
+		}
+		if c.want != Cleared {
+			continue
+		}
+		step := Next(s, Claim{Want: Left})
+		if step.Do != Record || step.Handle != "" || step.Plans != s.Plans {
+			t.Errorf("%s: then %+v", name, step)
+		}
+		s = Observe(s, Event{What: Written, Plans: step.Plans})
+		if step := Next(s, Claim{Want: Left}); step.Do != Create {
+			t.Errorf("%s: then %s", name, step.Do)
+		}
+	}
+}
+
+// TestLateRecordOfAStoredVolume: a removal that it tells of is not carried out; a request
+// may have been sent.
+func TestLateRecordOfAStoredVolume(t *testing.T) {
+	gold := NewPlans(false, newPlan("gold"))
+	removal := Observe(State{Phase: Settled}, Event{What: Recalled, Plans: gold, Handle: "h-1"})
+	if step := Next(removal, Claim{Want: Left}); step.Do != End {
+		t.Errorf("removal: %s", step.Do)
+	}
+	if after := Observe(removal, Event{What: Ended}); after != (State{Phase: Settled}) {
+		t.Errorf("removal, ended: %+v", after)
+	}
+	if request := Observe(State{Phase: Settled}, Event{What: Recalled, Plans: gold}); request.Phase != Inherited {
+		t.Errorf("request: %+v", request)
 	}
 }
 

@@ -12,7 +12,7 @@
 //
 // The dangerous time is from the first CreateVolume until the PersistentVolume is
 // stored: the volume may exist, and nothing in Kubernetes but a record in the
-// journal tells of it. The states from Inherited to Removing, and Void and Stored
+// journal tells of it. The states from Inherited to Cleared, and Void and Stored
 // until their record has ended, are that time; see [Phase.Open].
 //
 //	phase      what is known                               next step
@@ -27,6 +27,9 @@
 //	Made       the volume exists                           store; record that it is unusable
 //	Unusable   the volume must go; not recorded yet        record that it is unusable
 //	Removing   the same, recorded                          remove
+//	Clearing   another process has recorded a removal      remove
+//	Cleared    it was carried out; another volume may      record without the removal
+//	           exist, as the records do not tell all
 //	Void       there is no volume                          end
 //	Stored     the PersistentVolume is stored              end
 //	Settled    the same, and the record has ended          look, if the planner has a plan

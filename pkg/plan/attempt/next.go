@@ -76,8 +76,10 @@ func Next(s State, c Claim) Step {
 		return Step{Do: Report, News: s.News}
 	case s.Phase == Unusable:
 		return s.mark()
-	case s.Phase == Removing:
+	case s.Phase == Removing, s.Phase == Clearing:
 		return Step{Do: Remove, Handle: s.Handle}
+	case s.Phase == Cleared:
+		return Step{Do: Record, Plans: s.Plans}
 	case s.Phase == Void, s.Phase == Stored:
 		return Step{Do: End, Durable: s.Phase == Void && s.Handle != ""}
 	case s.News != None && !(c.Want == Left && s.Phase.Open()):

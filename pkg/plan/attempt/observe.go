@@ -30,12 +30,14 @@ func Observe(s State, e Event) State {
 		return s.asked(e)
 	case Made:
 		return s.storing(e)
-	case Unusable:
+	case Unusable, Cleared:
 		return s.written(e)
 	case Removing:
 		if e.What == Removed {
 			s.Phase = Void
 		}
+	case Clearing:
+		return s.cleared(e)
 	case Void, Stored:
 		return s.ending(e)
 	}
@@ -46,7 +48,14 @@ func Observe(s State, e Event) State {
 // requests may have made the volume, too. That it records a removal matters to an
 // attempt that has not got further only: the calls of the process that wrote it came
 // before those of this one.
+//
+// Where the PersistentVolume was stored, a removal that comes to light late must not be
+// carried out: the user may have deleted the PersistentVolume to keep the volume. There is
+// nothing else in such a record, as the request has been recorded before.
 func (s State) recall(e Event) State {
+	if s.Phase == Settled && e.Handle != "" {
+		return State{Phase: Stored, Plans: e.Plans, News: s.News}
+	}
 	if s.Phase.Open() && s.Phase != Inherited {
 		for _, plan := range e.Plans.All() {
 			s.Plans = s.Plans.add(plan)
@@ -56,10 +65,13 @@ func (s State) recall(e Event) State {
 	}
 	handle := e.Handle
 	if s.Phase == Inherited {
+		// Where records disagree about the volume, one of them was written late, and
+		// the other process may have made another volume meanwhile.
+		disagree := handle != s.Handle
 		if handle == "" {
 			handle = s.Handle
 		}
-		e.Plans = NewPlans(s.Plans.Inexact || e.Plans.Inexact, append(s.Plans.All(), e.Plans.All()...)...)
+		e.Plans = NewPlans(disagree || s.Plans.Inexact || e.Plans.Inexact, append(s.Plans.All(), e.Plans.All()...)...)
 	}
 	return State{Phase: Inherited, Plans: e.Plans, Handle: handle}
 }
@@ -83,7 +95,7 @@ func (s State) looked(e Event) State {
 	s.Past = Earlier
 	switch {
 	case s.Handle != "":
-		s.Phase = Removing
+		s.Phase = Clearing
 	case s.Plans.Inexact:
 		// A request that can't be repeated exactly is better planned again.
 		s.Phase = Ambiguous
@@ -234,6 +246,20 @@ func (s State) storing(e Event) State {
 	case NameTaken:
 		s.Phase, s.News = Unusable, Refused
 	default:
+	}
+	return s
+}
+
+// cleared is about a volume whose removal another process has recorded. If not all is
+// known, another volume may have been made after it: the driver is asked again, by a
+// record that no longer tells of the removal.
+func (s State) cleared(e Event) State {
+	switch {
+	case e.What != Removed:
+	case s.Plans.Inexact:
+		s.Phase = Cleared
+	default:
+		s.Phase = Void
 	}
 	return s
 }

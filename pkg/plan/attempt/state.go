@@ -17,6 +17,8 @@ const (
 	Made
 	Unusable
 	Removing
+	Clearing
+	Cleared
 	Void
 	Stored
 	Settled
@@ -24,12 +26,12 @@ const (
 
 // Phases returns all phases, in their order.
 func Phases() []Phase {
-	return []Phase{Idle, Doubtful, Inherited, Recorded, Uncertain, Full, Ambiguous, Made, Unusable, Removing, Void, Stored, Settled}
+	return []Phase{Idle, Doubtful, Inherited, Recorded, Uncertain, Full, Ambiguous, Made, Unusable, Removing, Clearing, Cleared, Void, Stored, Settled}
 }
 
 // String returns the name of the phase.
 func (p Phase) String() string {
-	return [...]string{"Idle", "Doubtful", "Inherited", "Recorded", "Uncertain", "Full", "Ambiguous", "Made", "Unusable", "Removing", "Void", "Stored", "Settled"}[p]
+	return [...]string{"Idle", "Doubtful", "Inherited", "Recorded", "Uncertain", "Full", "Ambiguous", "Made", "Unusable", "Removing", "Clearing", "Cleared", "Void", "Stored", "Settled"}[p]
 }
 
 // Open tells whether there is a record in the journal that must not be forgotten.
@@ -60,9 +62,9 @@ type State struct {
 	// Plans are those that may have made the volume. There is at least one in
 	// every phase that is open.
 	Plans Plans
-	// Handle is the driver's name for the volume: in Made, Unusable and Removing. In
-	// Inherited, it is that of a volume whose removal is recorded; in Void, that of
-	// one that was removed.
+	// Handle is the driver's name for the volume: in Made, Unusable, Removing and
+	// Clearing. In Inherited, it is that of a volume whose removal is recorded; in
+	// Cleared and Void, that of one that was removed.
 	Handle string
 	// Past tells whether a PersistentVolume may have been stored before.
 	Past Past
@@ -114,9 +116,10 @@ const MaxPlans = 4
 // all have the same volume name. It is a value and can be compared.
 type Plans struct {
 	list [MaxPlans]*provision.Plan
-	// Inexact tells that a request that may have made the volume is not among them:
-	// it was not remembered, or not in full. Then no refusal proves that there is no
-	// volume.
+	// Inexact tells that what is known of the requests is not all: one that may have
+	// made the volume was not remembered, or not in full, or records disagree about
+	// the volume. Then no refusal proves that there is no volume, and nor does the
+	// removal of a volume that another process has recorded.
 	Inexact bool
 }
 
