@@ -136,6 +136,9 @@ func NewInformers(clients *Clients, driver Driver) (*Informers, error) {
 			return nil, fmt.Errorf("setting up informers: %w", err)
 		}
 	}
+	if err := i.Volumes.AddIndexers(cache.Indexers{byHandle: handleIndex(driver.Name, driver.InTree)}); err != nil {
+		return nil, fmt.Errorf("indexing PersistentVolumes: %w", err)
+	}
 	if err := i.addSources(clients, driver); err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller/deletion"
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller/provision"
 	"github.com/csi-provisioner/csi-provisioner/pkg/journal"
+	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 	"github.com/csi-provisioner/csi-provisioner/pkg/options"
 	plan "github.com/csi-provisioner/csi-provisioner/pkg/plan/provision"
 )
@@ -36,6 +37,7 @@ func (p *process) newProvisioner(s shared, stop <-chan struct{}) (*provisioner, 
 		Capacity:   p.roomOfNode(stop),
 		Secrets:    s.secrets,
 		Store:      s.volumes,
+		Handles:    kube.NewHandles(p.clients, p.informers, p.session.Info().Name, p.inTree),
 		ClaimStore: s.claims,
 		Journal:    c.journal,
 		Events:     p.events,

@@ -45,6 +45,7 @@ type Deps struct {
 	Capacity csi.Capacity
 	Secrets  kube.SecretReader
 	Store    VolumeStore
+	Handles  Handles
 	// ClaimStore reads and changes claims at the API server.
 	ClaimStore ClaimStore
 	Journal    Journal
@@ -76,6 +77,13 @@ type Places interface {
 type VolumeStore interface {
 	Get(ctx context.Context, name string) (*corev1.PersistentVolume, error)
 	Store(ctx context.Context, volume *corev1.PersistentVolume) error
+}
+
+// Handles tells which PersistentVolume, other than the excepted one, carries a volume; see
+// [kube.Handles]. Holder asks the cache, HolderNow makes sure.
+type Handles interface {
+	Holder(handle, except string) (string, error)
+	HolderNow(ctx context.Context, handle, except string) (string, error)
 }
 
 // ClaimStore reads claims, and gives them a selected node or takes it from them; see

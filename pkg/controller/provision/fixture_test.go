@@ -109,6 +109,7 @@ func newWorld(t *testing.T) *world {
 		Driver:     w.driver,
 		Secrets:    w.vault,
 		Store:      w.store,
+		Handles:    w.store,
 		ClaimStore: w,
 		Journal:    w.journal,
 		Events:     w.events,
@@ -393,6 +394,26 @@ type store struct {
 	writes  int
 	// getErrs tell how the next reads end.
 	getErrs []error
+	// cached are the names of PersistentVolumes that the cache shows, by handle.
+	cached map[string]string
+	// holderErr is the error of looking for a handle at the API server.
+	holderErr error
+}
+
+func (s *store) Holder(handle, except string) (string, error) {
+	if name := s.cached[handle]; name != except {
+		return name, nil
+	}
+	return "", nil
+}
+
+func (s *store) HolderNow(_ context.Context, handle, except string) (string, error) {
+	for name, volume := range s.volumes {
+		if name != except && volume.Spec.CSI.VolumeHandle == handle {
+			return name, s.holderErr
+		}
+	}
+	return "", s.holderErr
 }
 
 func (s *store) Get(_ context.Context, name string) (*corev1.PersistentVolume, error) {

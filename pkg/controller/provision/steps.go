@@ -52,7 +52,9 @@ func (w *walk) lookUpInherited(ctx context.Context) attempt.Event {
 	switch {
 	case err != nil && !apierrors.IsNotFound(err):
 		return w.undone(quietError{err})
-	case err == nil && volume.Spec.ClaimRef != nil && volume.Spec.ClaimRef.UID == w.key.UID:
+	case err == nil && (volume.Spec.CSI == nil || volume.Spec.CSI.Driver == w.config.Driver.Name):
+		// The volume is not lost, whichever claim has it by now: it may have been given
+		// to another one.
 		return attempt.Event{What: attempt.Found}
 	}
 	klog.FromContext(ctx).Info("Finishing the creation of a volume that another process has begun", "volume", name)
@@ -168,9 +170,32 @@ func (w *walk) conclude(plan *provision.Plan, response *csipb.CreateVolumeRespon
 	return attempt.Event{What: attempt.Failed, Answer: attempt.Internal}
 }
 
+// holder returns the name of a PersistentVolume that carries the volume. The cache tells of
+// those that this process did not store. What a record says may be much older than the
+// cache, or forged, so that it has to be certain.
+func (w *walk) holder(ctx context.Context, except string) (string, error) {
+	if w.state.Past == attempt.Earlier {
+		return w.deps.Handles.HolderNow(ctx, w.state.Handle, except)
+	}
+	return w.deps.Handles.Holder(w.state.Handle, except)
+}
+
+// held notes that a PersistentVolume carries the volume.
+func (w *walk) held(holder string) attempt.Event {
+	w.fail(fmt.Errorf("volume %q of CSI driver %q is left alone: PersistentVolume %q carries it", w.state.Handle, w.config.Driver.Name, holder))
+	return attempt.Event{What: attempt.VolumeTaken}
+}
+
 // store stores the PersistentVolume of a volume that the driver has made.
 func (w *walk) store(ctx context.Context) attempt.Event {
-	err := w.deps.Store.Store(ctx, w.volume)
+	holder, err := w.holder(ctx, w.volume.Name)
+	switch {
+	case err != nil:
+		return w.undone(quietError{err})
+	case holder != "":
+		return w.held(holder)
+	}
+	err = w.deps.Store.Store(ctx, w.volume)
 	if err == nil {
 		return attempt.Event{What: attempt.Kept}
 	}
@@ -193,6 +218,14 @@ func (w *walk) store(ctx context.Context) attempt.Event {
 
 // remove deletes a volume that can't be used, or that nobody wants.
 func (w *walk) remove(ctx context.Context, step attempt.Step) attempt.Event {
+	holder, err := w.holder(ctx, "")
+	switch {
+	case err != nil:
+		return w.undone(quietError{err})
+	case holder != "":
+		klog.FromContext(ctx).Info("Not deleting a volume that has a PersistentVolume", "handle", step.Handle, "persistentVolume", holder)
+		return w.held(holder)
+	}
 	plan := w.state.Plans.Current()
 	credentials, err := kube.ReadCredentials(ctx, w.deps.Secrets, plan.Secret, credentialsUse)
 	if err != nil && !denied(err) {

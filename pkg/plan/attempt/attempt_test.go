@@ -85,7 +85,8 @@ func TestNothingIsForgotten(t *testing.T) {
 			}
 			if after.Phase == Void && s.Phase != Void {
 				proofs++
-				proved := e.What == Removed && (s.Phase == Removing || s.Phase == Clearing && !s.Plans.Inexact) || e.What == VolumeTaken && s.Phase == Made ||
+				removal := s.Phase == Removing || s.Phase == Clearing && !s.Plans.Inexact
+				proved := (e.What == Removed || e.What == VolumeTaken) && removal || e.What == VolumeTaken && s.Phase == Made ||
 					e.What == Failed && !e.Blind && !s.Plans.Inexact && len(s.Plans.All()) == 1
 				if !proved {
 					t.Errorf("%s (%s, blind %t) counts as proof that there is no volume in %+v", e.What, e.Answer, e.Blind, s)

@@ -34,6 +34,11 @@
 //	Stored     the PersistentVolume is stored              end
 //	Settled    the same, and the record has ended          look, if the planner has a plan
 //
+// A record is a hint that a volume may exist, and no more. So before a volume is removed,
+// and before the PersistentVolume of one is stored that another process has begun, it is
+// made sure that no PersistentVolume carries the volume, whatever its name and claim:
+// VolumeTaken ends the attempt, and the volume is left alone.
+//
 // With news that must be told first, the step is report; with nothing to do, wait.
 // A claim that no longer wants the volume (see [Want]) gets it created all the same
 // where it may exist, as CSI has no other way to learn its handle, and then removed.

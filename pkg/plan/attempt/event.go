@@ -34,8 +34,8 @@ const (
 	Rejected
 	// NameTaken: another volume has a PersistentVolume of this name. It answers Store.
 	NameTaken
-	// VolumeTaken: the volume is that of another claim, which has a PersistentVolume
-	// of this name. It answers Store.
+	// VolumeTaken: a PersistentVolume carries the volume, and is not the one to be
+	// stored. It answers Store and Remove.
 	VolumeTaken
 	// Unclear: a write of the PersistentVolume has no clear answer. It answers Store.
 	Unclear

@@ -39,9 +39,11 @@ const (
 	Record
 	// Create calls CreateVolume with the request of the current plan.
 	Create
-	// Store the PersistentVolume of the volume that was made.
+	// Store the PersistentVolume of the volume that was made, unless another one carries
+	// the volume.
 	Store
-	// Remove calls DeleteVolume with the handle.
+	// Remove calls DeleteVolume with the handle, unless a PersistentVolume carries the
+	// volume.
 	Remove
 	// End the record in the journal.
 	End

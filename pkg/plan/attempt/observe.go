@@ -32,12 +32,8 @@ func Observe(s State, e Event) State {
 		return s.storing(e)
 	case Unusable, Cleared:
 		return s.written(e)
-	case Removing:
-		if e.What == Removed {
-			s.Phase = Void
-		}
-	case Clearing:
-		return s.cleared(e)
+	case Removing, Clearing:
+		return s.removing(e)
 	case Void, Stored:
 		return s.ending(e)
 	}
@@ -250,15 +246,20 @@ func (s State) storing(e Event) State {
 	return s
 }
 
-// cleared is about a volume whose removal another process has recorded. If not all is
-// known, another volume may have been made after it: the driver is asked again, by a
+// removing is about a volume that must go. Where another process has recorded that and not
+// all is known, another volume may have been made after it: the driver is asked again, by a
 // record that no longer tells of the removal.
-func (s State) cleared(e Event) State {
-	switch {
-	case e.What != Removed:
-	case s.Plans.Inexact:
-		s.Phase = Cleared
+func (s State) removing(e Event) State {
+	switch e.What {
+	case Removed:
+	case VolumeTaken:
+		s.News = Refused
 	default:
+		return s
+	}
+	if s.Phase == Clearing && s.Plans.Inexact {
+		s.Phase = Cleared
+	} else {
 		s.Phase = Void
 	}
 	return s
