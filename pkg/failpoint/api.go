@@ -16,14 +16,14 @@ type apiPoint struct {
 }
 
 // apiPoints are the writes to the API server, the more special ones first. The
-// ConfigMaps are the journal's segments.
+// ConfigMaps are the journal's batches.
 func apiPoints() []apiPoint {
 	const object = `/[^/]+$`
 	finalizers := regexp.MustCompile(`"finalizers":`)
 	return []apiPoint{
-		{"CreateSegment", http.MethodPost, regexp.MustCompile(`/configmaps$`), nil},
+		{"CreateBatch", http.MethodPost, regexp.MustCompile(`/configmaps$`), nil},
 		{"DropIntents", http.MethodPatch, regexp.MustCompile(`/configmaps` + object), nil},
-		{"DeleteSegment", http.MethodDelete, regexp.MustCompile(`/configmaps` + object), nil},
+		{"DeleteBatch", http.MethodDelete, regexp.MustCompile(`/configmaps` + object), nil},
 		{"CreatePersistentVolume", http.MethodPost, regexp.MustCompile(`/persistentvolumes$`), nil},
 		{"SetFinalizers", http.MethodPatch, regexp.MustCompile(`/persistentvolumes` + object), finalizers},
 		{"PatchPersistentVolume", http.MethodPatch, regexp.MustCompile(`/persistentvolumes` + object), nil},

@@ -27,7 +27,7 @@ const (
 	// Undeleted is a claim, or a PersistentVolume to be deleted, that does not go
 	// away.
 	Undeleted Flaw = "undeleted"
-	// Intent is a segment of the journal that is left.
+	// Intent is a batch of the journal that is left.
 	Intent Flaw = "intent left"
 	// WrongSize is a volume whose size is not what the claim asks for everywhere, or
 	// whose growth has not ended.
@@ -69,8 +69,8 @@ func Check(seen Observation) []Breach {
 	breaches = append(breaches, checkOwners(seen)...)
 	breaches = append(breaches, checkPersistent(seen)...)
 	breaches = append(breaches, checkClaims(seen)...)
-	for _, segment := range seen.Segments {
-		breaches = append(breaches, Breach{Intent, segment, "the journal should be empty"})
+	for _, batch := range seen.Batches {
+		breaches = append(breaches, Breach{Intent, batch, "the journal should be empty"})
 	}
 	slices.SortFunc(breaches, func(a, b Breach) int { return strings.Compare(a.String(), b.String()) })
 	return breaches

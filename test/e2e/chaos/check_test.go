@@ -101,7 +101,7 @@ func TestCheckFindsEachFlaw(t *testing.T) {
 		"PersistentVolume being deleted": {func(o *Observation) {
 			o.PersistentVolumes[0].DeletionTimestamp = &metav1.Time{}
 		}, Undeleted, "pv-1"},
-		"segment": {func(o *Observation) { o.Segments = []string{"journal-1"} }, Intent, "journal-1"},
+		"batch": {func(o *Observation) { o.Batches = []string{"journal-1"} }, Intent, "journal-1"},
 		"driver has another size": {func(o *Observation) {
 			o.Volumes[0].CapacityBytes++
 		}, WrongSize, "l/bound"},

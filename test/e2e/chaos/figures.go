@@ -20,7 +20,7 @@ type Figures struct {
 	Made     int
 	Deaths   Deaths
 	Troubles map[faults.Kind]int
-	Segments int
+	Batches  int
 	Flaws    map[Flaw]int
 	// Findings tell each breach, with its round.
 	Findings []string
@@ -35,7 +35,7 @@ func (f *Figures) Add(r Result) {
 	f.Rounds++
 	f.Asked += r.Asked
 	f.Made += r.Made
-	f.Segments += r.Segments
+	f.Batches += r.Batches
 	f.Deaths.add(r.Deaths)
 	for kind, count := range r.Troubles {
 		f.Troubles[kind] += count
@@ -101,7 +101,7 @@ func (all All) Table() string {
 	}
 	row("claims", func(f *Figures) any { return f.Asked })
 	row("volumes that the driver has made", func(f *Figures) any { return f.Made })
-	row("segments of the journal written", func(f *Figures) any { return f.Segments })
+	row("batches of the journal written", func(f *Figures) any { return f.Batches })
 	row("rounds", func(f *Figures) any { return f.Rounds })
 	row("minutes", func(f *Figures) any { return fmt.Sprintf("%.1f", f.Took.Minutes()) })
 	row("sidecar killed at random moments", func(f *Figures) any { return f.Deaths.Killed })

@@ -134,7 +134,7 @@ func (d dice) deaths(p *Plan, failpoints bool) {
 
 // laggards has the driver keep some volumes until everything is well again, if a
 // replica is to die when it drops single intents: it does that only for a volume that
-// is deleted while others of its segment are in creation.
+// is deleted while others of its batch are in creation.
 func laggards(lives [][]string) []control.Rule {
 	for _, life := range slices.Concat(lives...) {
 		if strings.Contains(life, ":"+dropIntents+":") {

@@ -27,8 +27,8 @@ type Result struct {
 	Asked, Made int
 	Deaths      Deaths
 	Troubles    map[faults.Kind]int
-	// Segments is how many the journal has written.
-	Segments int
+	// Batches is how many the journal has written.
+	Batches  int
 	Breaches []Breach
 	Took     time.Duration
 }
@@ -226,7 +226,7 @@ func (l *lane) recover(ctx context.Context, result *Result) error {
 	result.Breaches = append(result.Breaches, breaches...)
 	result.Breaches = append(result.Breaches, after...)
 	result.Breaches = append(result.Breaches, l.revealed()...)
-	result.Segments = len(l.api.Writes(proxy.Match{Method: http.MethodPost, Path: "/configmaps$", Body: inventory.JournalLabel}))
+	result.Batches = len(l.api.Writes(proxy.Match{Method: http.MethodPost, Path: "/configmaps$", Body: inventory.JournalLabel}))
 	l.putLogsAway(result)
 	if err != nil {
 		return err

@@ -30,8 +30,8 @@ func TestNothingIsLost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if figures.Made < options.Volumes || figures.Kills() < figures.Rounds || figures.Segments == 0 {
-		t.Errorf("too little has happened: %d volumes, %d kills, %d segments of the journal", figures.Made, figures.Kills(), figures.Segments)
+	if figures.Made < options.Volumes || figures.Kills() < figures.Rounds || figures.Batches == 0 {
+		t.Errorf("too little has happened: %d volumes, %d kills, %d batches of the journal", figures.Made, figures.Kills(), figures.Batches)
 	}
 	for _, finding := range figures.Findings {
 		t.Error(finding)

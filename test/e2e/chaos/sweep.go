@@ -65,8 +65,8 @@ func (b *broom) force(ctx context.Context, seen Observation) {
 	for _, volume := range seen.Volumes {
 		_ = b.deleteVolume(ctx, volume.ID)
 	}
-	for _, segment := range seen.Segments {
-		_ = b.client.CoreV1().ConfigMaps(metav1.NamespaceDefault).Delete(ctx, segment, metav1.DeleteOptions{})
+	for _, batch := range seen.Batches {
+		_ = b.client.CoreV1().ConfigMaps(metav1.NamespaceDefault).Delete(ctx, batch, metav1.DeleteOptions{})
 	}
 }
 

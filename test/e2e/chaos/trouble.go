@@ -29,7 +29,7 @@ const dropIntents = "DropIntents"
 func Failpoints() []string {
 	return []string{
 		"CreateVolume", "DeleteVolume", "ControllerExpandVolume", "ControllerModifyVolume",
-		"CreateSegment", dropIntents, "DeleteSegment",
+		"CreateBatch", dropIntents, "DeleteBatch",
 		"CreatePersistentVolume", "SetFinalizers", "PatchPersistentVolume", "DeletePersistentVolume",
 		"PatchClaimStatus", "UpdateLease",
 	}
@@ -51,9 +51,9 @@ func (d dice) lives(p *Plan) [][]string {
 		}
 		if !p.Calm {
 			// Few, as they are shared by many volumes.
-			add(1, 2, "CreateSegment")
+			add(1, 2, "CreateBatch")
 			add(2, 8, "CreateVolume", "CreatePersistentVolume")
-			add(1, 2, dropIntents, "DeleteSegment")
+			add(1, 2, dropIntents, "DeleteBatch")
 		} else {
 			add(3, 8, "ControllerExpandVolume", "ControllerModifyVolume", "PatchPersistentVolume", "PatchClaimStatus")
 		}

@@ -22,19 +22,19 @@ type Inventory struct {
 	Claims []corev1.PersistentVolumeClaim
 	// PersistentVolumes are those of the driver.
 	PersistentVolumes []corev1.PersistentVolume
-	// Segments are the names of the journal's objects.
-	Segments []string
+	// Batches are the names of the journal's objects.
+	Batches []string
 	// Volumes are those that the driver has.
 	Volumes []control.Volume
 }
 
 // Size is the number of all that there is.
 func (i Inventory) Size() int {
-	return len(i.Claims) + len(i.PersistentVolumes) + len(i.Segments) + len(i.Volumes)
+	return len(i.Claims) + len(i.PersistentVolumes) + len(i.Batches) + len(i.Volumes)
 }
 
 func (i Inventory) String() string {
-	return fmt.Sprintf("%d claims, %d PersistentVolumes, %d segments of the journal and %d volumes at the driver", len(i.Claims), len(i.PersistentVolumes), len(i.Segments), len(i.Volumes))
+	return fmt.Sprintf("%d claims, %d PersistentVolumes, %d batches of the journal and %d volumes at the driver", len(i.Claims), len(i.PersistentVolumes), len(i.Batches), len(i.Volumes))
 }
 
 // A Reader reads the inventory of a driver.
@@ -67,7 +67,7 @@ func (r Reader) Read(ctx context.Context) (Inventory, error) {
 			found.PersistentVolumes = append(found.PersistentVolumes, volume)
 		}
 	}
-	if found.Segments, err = Segments(ctx, r.Client, r.Driver.Name, 0); err != nil {
+	if found.Batches, err = Batches(ctx, r.Client, r.Driver.Name, 0); err != nil {
 		return found, err
 	}
 	if found.Volumes, err = r.Driver.Control.Volumes(ctx); err != nil {
@@ -76,16 +76,16 @@ func (r Reader) Read(ctx context.Context) (Inventory, error) {
 	return found, nil
 }
 
-// Segments lists the names of the objects that the journal of a driver has, no more than
+// Batches lists the names of the objects that the journal of a driver has, no more than
 // the limit unless that is 0.
-func Segments(ctx context.Context, client kubernetes.Interface, driver string, limit int64) ([]string, error) {
+func Batches(ctx context.Context, client kubernetes.Interface, driver string, limit int64) ([]string, error) {
 	list, err := client.CoreV1().ConfigMaps(metav1.NamespaceDefault).List(ctx, metav1.ListOptions{LabelSelector: JournalLabel + "=" + driver, Limit: limit})
 	if err != nil {
 		return nil, fmt.Errorf("listing the journal: %w", err)
 	}
 	var names []string
-	for _, segment := range list.Items {
-		names = append(names, segment.Name)
+	for _, batch := range list.Items {
+		names = append(names, batch.Name)
 	}
 	return names, nil
 }

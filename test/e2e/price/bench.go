@@ -190,8 +190,8 @@ func (b *bench) stored(ctx context.Context, volumes int) error {
 // rest waits until the journal is empty.
 func (b *bench) rest(ctx context.Context) error {
 	for {
-		segments, err := inventory.Segments(ctx, b.client, driverName, 1)
-		if err != nil || len(segments) == 0 {
+		batches, err := inventory.Batches(ctx, b.client, driverName, 1)
+		if err != nil || len(batches) == 0 {
 			return err
 		}
 		if err := b.pause(ctx); err != nil {

@@ -26,8 +26,8 @@ func journalWrites(method string) proxy.Match {
 	return proxy.Match{Method: method, Path: "/namespaces/default/configmaps"}
 }
 
-// segments returns the journal of the scene's driver.
-func (s *scene) segments() []corev1.ConfigMap {
+// batches returns the journal of the scene's driver.
+func (s *scene) batches() []corev1.ConfigMap {
 	s.Helper()
 	list, err := shared.Client.CoreV1().ConfigMaps("default").List(s.ctx, metav1.ListOptions{LabelSelector: "csi-provisioner/journal=" + s.driver.Name})
 	s.must(err)
@@ -37,7 +37,7 @@ func (s *scene) segments() []corev1.ConfigMap {
 // journalEmpty waits until nothing is left in the journal.
 func (s *scene) journalEmpty() {
 	s.Helper()
-	s.until("the journal is empty", func() (bool, error) { return len(s.segments()) == 0, nil })
+	s.until("the journal is empty", func() (bool, error) { return len(s.batches()) == 0, nil })
 }
 
 // killedIn starts a claim, and kills the sidecar when CreateVolume has made its
@@ -88,8 +88,8 @@ func TestCrashAndClaimDeleted(t *testing.T) {
 	s.secret(s.id, "creds", map[string]string{"password": password})
 	class := s.class("sc", s.provisionerSecret("creds"))
 	claim := s.killedIn(class)
-	if n := len(s.segments()); n != 1 {
-		t.Errorf("there are %d segments of the journal", n)
+	if n := len(s.batches()); n != 1 {
+		t.Errorf("there are %d batches of the journal", n)
 	}
 	s.deleteClaim("c")
 	s.claimGone("c")
@@ -161,8 +161,8 @@ func TestNoRecordNoCall(t *testing.T) {
 	held := p.Add(proxy.Rule{Match: journalWrites(http.MethodPost), When: proxy.After, Hold: true})
 	s.must(held.Wait(s.ctx, 1))
 	s.untouched(claim)
-	for _, segment := range s.segments() {
-		for key, value := range segment.BinaryData {
+	for _, batch := range s.batches() {
+		for key, value := range batch.BinaryData {
 			s.keepsSecrets("key "+key+" of the journal", s.unzip(value))
 		}
 	}
