@@ -43,7 +43,7 @@ help: ## Show this list.
 
 .PHONY: demo
 demo: programs ## Show the product at work on a real cluster (KEEP=1 leaves it running).
-	@$(BIN)/demo
+	@$(BIN)/e2e demo $(if $(KEEP),--keep)
 
 .PHONY: test
 test: unit e2e ## Prove it: unit tests with the race detector, and end to end.
@@ -66,26 +66,26 @@ e2e: programs peers ## End-to-end tests on a real cluster; with a kubelet and re
 	cd test/e2e && go test -count=1 -parallel 8 -timeout $(E2E_TIMEOUT) ./suite
 
 .PHONY: chaos
-chaos: programs $(BIN)/chaos peers ## Look for lost volumes, for half an hour, in this sidecar and its peers (CHAOS_SEED, CHAOS_VOLUMES).
-	@$(BIN)/chaos --seed=$(CHAOS_SEED) --volumes=$(CHAOS_VOLUMES) --program=$(BIN)/chaos-provisioner \
+chaos: programs peers ## Look for lost volumes, for half an hour, in this sidecar and its peers (CHAOS_SEED, CHAOS_VOLUMES).
+	@$(BIN)/e2e chaos --seed=$(CHAOS_SEED) --volumes=$(CHAOS_VOLUMES) --program=$(BIN)/chaos-provisioner \
 	  --peers=$(BIN)/peer-provisioner,$(BIN)/peer-resizer --peer-volumes=$(CHAOS_PEER_VOLUMES) --out=$(CHAOS_OUT)
 
 .PHONY: soak
-soak: programs $(BIN)/soak ## Create, grow and delete volumes for an hour, with faults, and see whether the sidecar grows (SOAK_DURATION).
-	@$(BIN)/soak --duration=$(SOAK_DURATION) --out=$(SOAK_OUT)
+soak: programs ## Create, expand and delete volumes for an hour, with faults, and see whether the sidecar grows (SOAK_DURATION).
+	@$(BIN)/e2e soak --duration=$(SOAK_DURATION) --out=$(SOAK_OUT)
 
 .PHONY: price
-price: programs $(BIN)/price ## Measure what the journal costs: bursts with it and without it, in turns (PRICE_PAIRS).
-	@$(BIN)/price --pairs=$(PRICE_PAIRS) --out=$(PRICE_OUT)
+price: programs ## Measure what the journal costs: bursts with it and without it, in turns (PRICE_PAIRS).
+	@$(BIN)/e2e price --pairs=$(PRICE_PAIRS) --out=$(PRICE_OUT)
 
 .PHONY: compare
-compare: programs $(BIN)/compare peers ## Compare with the peers, scenario by scenario (COMPARE=name, COMPARE_RECORDS=directory).
+compare: programs peers ## Compare with the peers, scenario by scenario (COMPARE=name, COMPARE_RECORDS=directory).
 	go run ./hack/docs -peers=$(BIN)/peer-provisioner,$(BIN)/peer-resizer
-	@$(BIN)/compare --records='$(COMPARE_RECORDS)' $(if $(COMPARE),'$(COMPARE)')
+	@$(BIN)/e2e compare --records='$(COMPARE_RECORDS)' $(if $(COMPARE),'$(COMPARE)')
 
 .PHONY: cluster
 cluster: programs ## Start a cluster and leave it running until Ctrl-C.
-	@$(BIN)/cluster
+	@$(BIN)/e2e cluster
 
 .PHONY: fuzz
 fuzz: ## Fuzz what is fed with strangers' input, FUZZTIME for each target.
@@ -127,7 +127,7 @@ clean: ## Remove what was built.
 
 # The programs that the demonstration and the end-to-end tests run.
 .PHONY: programs
-programs: xfsprogs $(BIN)/kube $(BIN)/csi-provisioner $(BIN)/chaos-provisioner $(BIN)/driver $(BIN)/demo $(BIN)/cluster
+programs: xfsprogs $(BIN)/kube $(BIN)/csi-provisioner $(BIN)/chaos-provisioner $(BIN)/driver $(BIN)/e2e
 
 # go build finds out by itself whether there is anything to do.
 .PHONY: $(BIN)/csi-provisioner
@@ -142,8 +142,8 @@ $(BIN)/chaos-provisioner:
 	@CGO_ENABLED=0 go build -tags failpoints -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/csi-provisioner
 
 
-.PHONY: $(BIN)/driver $(BIN)/demo $(BIN)/cluster $(BIN)/chaos $(BIN)/soak $(BIN)/price $(BIN)/compare
-$(BIN)/driver $(BIN)/demo $(BIN)/cluster $(BIN)/chaos $(BIN)/soak $(BIN)/price $(BIN)/compare:
+.PHONY: $(BIN)/driver $(BIN)/e2e
+$(BIN)/driver $(BIN)/e2e:
 	@echo "==> Building the test program $(@F)"
 	@cd test/e2e && CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o ../../$@ ./cmd/$(@F)
 

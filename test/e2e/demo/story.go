@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"context"
@@ -63,7 +63,7 @@ func (s *story) tell(ctx context.Context) error {
 		if err := s.runPod(ctx); err != nil {
 			return err
 		}
-		if err := s.grow(ctx); err != nil {
+		if err := s.expand(ctx); err != nil {
 			return err
 		}
 	}

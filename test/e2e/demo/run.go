@@ -1,18 +1,13 @@
-// Command demo shows the sidecar at work: a real cluster, a driver with real
-// volumes, a Secret, a class that names it, a claim and a pod. It tells what
-// happens as it happens, and cleans up.
-//
-// With KEEP=1 in the environment it leaves everything running until Ctrl-C.
-// Without root it leaves out the kubelet, and with it the pod.
-package main
+// Package demo shows the sidecar at work: a real cluster, a driver with real volumes, a
+// Secret, a class that names it, a claim and a pod. It tells what happens as it happens,
+// and cleans up.
+package demo
 
 import (
 	"context"
 	"errors"
-	"fmt"
+	"io"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/stage"
@@ -21,17 +16,17 @@ import (
 // driverName is the driver of the story's class.
 const driverName = "blockstorage.cloudprovider.example"
 
-func main() {
-	ctx, restore := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer restore()
-	if err := run(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
+// Options of a demonstration.
+type Options struct {
+	// Out is where the story goes.
+	Out io.Writer
+	// Keep leaves everything running until the context ends.
+	Keep bool
 }
 
-func run(ctx context.Context) (err error) {
-	n := &narrator{out: os.Stdout, begin: time.Now()}
+// Run tells the story. Without root it leaves out the kubelet, and with it the pod.
+func Run(ctx context.Context, options Options) (err error) {
+	n := &narrator{out: options.Out, begin: time.Now()}
 	root := os.Geteuid() == 0
 	n.chapter("A Kubernetes cluster starts")
 	if !root {
@@ -50,10 +45,10 @@ func run(ctx context.Context) (err error) {
 	if err := story.tell(ctx); err != nil {
 		return err
 	}
-	if os.Getenv("KEEP") == "" {
+	if !options.Keep {
 		return story.end(ctx)
 	}
-	n.chapter("KEEP is set: everything goes on until Ctrl-C")
+	n.chapter("Everything goes on until Ctrl-C")
 	n.line("export KUBECONFIG=" + s.Cluster.Kubeconfig())
 	n.line("the logs are in " + s.Cluster.LogDir())
 	<-ctx.Done()

@@ -1,12 +1,3 @@
-// Command compare plays the scenarios of test/e2e/compare with this project's
-// sidecar and with its peers, external-provisioner and external-resizer, on a
-// cluster of its own, and prints a table of the differences.
-//
-//	compare --scenarios=test/e2e/compare/scenarios --rows=docs/compatibility.md secret
-//
-// plays those whose names match the regular expression. The exit code is 1 when
-// there is a difference that is not expected, or one that is expected is not there.
-// Ctrl-C ends the run with the table so far.
 package main
 
 import (
@@ -15,86 +6,85 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
-	"github.com/go-logr/logr"
-	"github.com/spf13/pflag"
-	"k8s.io/klog/v2"
+	"github.com/spf13/cobra"
 
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/compare"
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/stage"
 )
 
-type flags struct {
+type compareFlags struct {
 	scenarios, rows string
-	core, keep      bool
+	core, keepLogs  bool
 	lanes           int
 	records         string
 }
 
-func main() {
-	var f flags
-	set := pflag.NewFlagSet("compare", pflag.ExitOnError)
-	set.StringVar(&f.scenarios, "scenarios", "test/e2e/compare/scenarios", "directory of the scenarios")
+func newCompare() *cobra.Command {
+	var f compareFlags
+	cmd := &cobra.Command{
+		Use:   "compare [NAME]...",
+		Short: "Play scenarios with the sidecar and its peers, and see whether they differ only as documented",
+		Long: `Play scenarios with this project's sidecar and with its peers, external-provisioner and
+external-resizer, and print a table of the differences.
+
+Each NAME is a regular expression; the scenarios whose names match one are played, all
+without any. The exit code is 1 when there is a difference that is not expected, or one
+that is expected is not there.`,
+		RunE: func(cmd *cobra.Command, patterns []string) error {
+			scenarios, rows, err := f.load(patterns)
+			if err != nil {
+				return err
+			}
+			return onStage(cmd, f.keepLogs, func(s *stage.Stage) error { return f.run(cmd.Context(), s, scenarios, rows) })
+		},
+	}
+	set := cmd.Flags()
+	lanesFlag(set, &f.lanes)
+	keepLogsFlag(set, &f.keepLogs)
+	set.StringVar(&f.scenarios, "scenarios", "test/e2e/compare/scenarios", "`directory` of the scenarios")
 	set.StringVar(&f.rows, "rows", "docs/compatibility.md", "document whose rows explain differences")
 	set.BoolVar(&f.core, "core", false, "play the core scenarios only")
-	set.IntVar(&f.lanes, "lanes", 4, "scenarios at one time")
-	set.StringVar(&f.records, "records", "", "directory to write what was compared to")
-	set.BoolVar(&f.keep, "keep", false, "keep the logs")
-	_ = set.Parse(os.Args[1:])     // exits on error
-	klog.SetLogger(logr.Discard()) // client-go tells of connections that end with the cluster
-	ctx, restore := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	sound, err := run(ctx, f, set.Args())
-	restore()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "compare:", err)
-	}
-	if err != nil || !sound {
-		os.Exit(1)
-	}
+	set.StringVar(&f.records, "records", "", "`directory` to write what was compared to")
+	return cmd
 }
 
-// run tells whether all is as expected.
-func run(ctx context.Context, f flags, patterns []string) (sound bool, err error) {
-	scenarios, rows, err := f.load(patterns)
-	if err != nil {
-		return false, err
-	}
-	say := func(message string) { fmt.Println(message) }
-	s, err := stage.Open(ctx, stage.Options{Progress: say})
-	if err != nil {
-		return false, err
-	}
-	defer func() { err = errors.Join(err, s.End(f.keep, say)) }()
+// run fails unless all is as expected.
+func (f compareFlags) run(ctx context.Context, s *stage.Stage, scenarios []*compare.Scenario, rows []string) error {
 	programs, err := compare.ProgramsIn(s)
 	if err != nil {
-		return false, err
+		return err
 	}
 	begin, done := time.Now(), 0
+	var writing error
 	results, err := compare.Run(ctx, s, scenarios, compare.Options{
 		Programs: programs, Rows: rows, Lanes: f.lanes,
 		Progress: func(r compare.Result) {
 			done++
 			say(fmt.Sprintf("%5.0fs  %3d of %d  %s: %s", time.Since(begin).Seconds(), done, len(scenarios), r.Scenario.Name, r.Summary()))
-			err = errors.Join(err, f.write(r))
+			writing = errors.Join(writing, f.write(r))
 		},
 	})
 	say("\n" + compare.Table(results))
 	for _, result := range results {
 		fmt.Print(result.Details())
 	}
-	sound = len(results) == len(scenarios) && !slices.ContainsFunc(results, func(r compare.Result) bool { return !r.Sound() })
-	return sound, err
+	if err := errors.Join(err, writing); err != nil {
+		return err
+	}
+	if len(results) != len(scenarios) || slices.ContainsFunc(results, func(r compare.Result) bool { return !r.Sound() }) {
+		return errors.New("not all scenarios went as expected")
+	}
+	return nil
 }
 
 // load reads the scenarios that are to be played, and the names of the rows.
-func (f flags) load(patterns []string) ([]*compare.Scenario, []string, error) {
+func (f compareFlags) load(patterns []string) ([]*compare.Scenario, []string, error) {
 	document, err := os.ReadFile(f.rows)
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the rows: %w", err)
@@ -132,7 +122,7 @@ func choose(scenarios []*compare.Scenario, core bool, patterns []string) ([]*com
 }
 
 // write writes what was compared to files.
-func (f flags) write(r compare.Result) error {
+func (f compareFlags) write(r compare.Result) error {
 	if f.records == "" {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"context"
@@ -16,10 +16,10 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/wait"
 )
 
-// grown is the size that the user asks for in the end.
-const grown = "7Gi"
+// expanded is the size that the user asks for in the end.
+const expanded = "7Gi"
 
-// credentialsFile tells the driver which secrets it takes for growing a file
+// credentialsFile tells the driver which secrets it takes for expanding a file
 // system on its node: those of the story's Secret.
 func (s *story) credentialsFile() (string, error) {
 	content, err := json.Marshal(map[string]string{"username": "admin", "password": "t0p-Secret"})
@@ -33,29 +33,29 @@ func (s *story) credentialsFile() (string, error) {
 	return path, nil
 }
 
-// grow has the claim ask for more while the pod uses it.
-func (s *story) grow(ctx context.Context) error {
-	s.chapter("The user asks for " + grown + " while the pod goes on; the driver grows the file system only with the credentials")
+// expand has the claim ask for more while the pod uses it.
+func (s *story) expand(ctx context.Context) error {
+	s.chapter("The user asks for " + expanded + " while the pod goes on; the driver expands the file system only with the credentials")
 	client := s.stage.Client.CoreV1().PersistentVolumeClaims(metav1.NamespaceDefault)
-	patch := fmt.Appendf(nil, `{"spec":{"resources":{"requests":{"storage":%q}}}}`, grown)
+	patch := fmt.Appendf(nil, `{"spec":{"resources":{"requests":{"storage":%q}}}}`, expanded)
 	if _, err := client.Patch(ctx, "csi-pvc", types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
-		return fmt.Errorf("asking for %s: %w", grown, err)
+		return fmt.Errorf("asking for %s: %w", expanded, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	err := wait.Until(ctx, "the claim has grown", func() (bool, error) {
+	err := wait.Until(ctx, "the claim is expanded", func() (bool, error) {
 		claim, err := client.Get(ctx, "csi-pvc", metav1.GetOptions{})
 		if err != nil {
 			return false, err
 		}
 		size := claim.Status.Capacity[corev1.ResourceStorage]
-		return size.Cmp(resource.MustParse(grown)) == 0, nil
+		return size.Cmp(resource.MustParse(expanded)) == 0, nil
 	})
 	if err != nil {
 		return err
 	}
 	s.tellCalls(ctx)
-	s.line("the claim's status says " + grown)
+	s.line("the claim's status says " + expanded)
 	return s.showFileSystem(ctx, "df in the same pod's volume says")
 }
 
