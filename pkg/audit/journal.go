@@ -30,6 +30,7 @@ func (j *Journal) List(ctx context.Context) ([]Intent, error) {
 		Prefix:  "\x00", // all batches are others'
 		Clock:   clock.RealClock{},
 		Metrics: metrics.New().Journal,
+		Judge:   journal.Trust,                   // it acts upon none
 		Report:  func(context.Context, error) {}, // of what can't be read, which is found below
 	}).Recover(ctx)
 	if err != nil {

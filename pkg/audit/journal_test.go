@@ -52,7 +52,7 @@ func (s *shelf) record(t *testing.T, names ...string) {
 	ctx, cancel := context.WithCancel(t.Context())
 	j := journal.New(journal.Options{
 		Store: s, Access: func(context.Context) error { return nil }, Prefix: "sidecar-",
-		Clock: clock.RealClock{}, Metrics: metrics.New().Journal, Report: func(context.Context, error) {},
+		Clock: clock.RealClock{}, Metrics: metrics.New().Journal, Judge: journal.Trust, Report: func(context.Context, error) {},
 	})
 	var running sync.WaitGroup
 	running.Go(func() { j.Run(ctx) })

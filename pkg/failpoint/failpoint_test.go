@@ -70,9 +70,9 @@ func TestAPI(t *testing.T) {
 	t.Parallel()
 	const volumes, maps = "/api/v1/persistentvolumes", "/api/v1/namespaces/n/configmaps"
 	for point, c := range map[string]struct{ method, path, body string }{
-		"CreateBatch":          {"POST", maps, "{}"},
+		"CreateBatch":            {"POST", maps, "{}"},
 		"DropIntents":            {"PATCH", maps + "/s", "{}"},
-		"DeleteBatch":          {"DELETE", maps + "/s", "{}"},
+		"DeleteBatch":            {"DELETE", maps + "/s", "{}"},
 		"CreatePersistentVolume": {"POST", volumes, "{}"},
 		"SetFinalizers":          {"PATCH", volumes + "/v", `{"metadata":{"finalizers":[]}}`},
 		"PatchPersistentVolume":  {"PATCH", volumes + "/v", `{"spec":{}}`},

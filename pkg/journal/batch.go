@@ -89,8 +89,8 @@ func (s *batch) pack(w *write, terms *table) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.Replaces = w.replaces
-	packed, err := s.terms.packer.pack(e)
+	e.Replaces, e.Of, e.Written = w.replaces, s.terms.packer.of, s.terms.packer.written.Unix()
+	packed, err := s.terms.packer.pack(string(w.intent.Claim.UID), e)
 	if err != nil {
 		return nil, err
 	}
@@ -118,21 +118,28 @@ type found struct {
 	batch      string
 	uid        types.UID
 	intent     *Intent
+	origin     Origin
 	generation int64
 	replaces   []string
 	err        error
 }
 
 // read returns what a batch holds, by its keys.
-func read(batch string, content map[string][]byte) []found {
+func read(signer *Signer, batch string, content map[string][]byte) []found {
 	var all []found
-	terms, termsErr := readTerms(content)
+	u := newUnpacker(signer, batch)
+	terms, signed, termsErr := u.terms(content)
+	tooMany := within("the number of records in the ConfigMap", int64(len(content)), maxRecords+1)
 	for key, packed := range content {
 		if key == termsKey {
 			continue
 		}
-		f := readEntry(packed, terms)
+		f := found{err: tooMany}
+		if tooMany == nil {
+			f = u.entry(key, packed, terms)
+		}
 		f.batch, f.uid = batch, types.UID(key)
+		f.origin.Signed = f.origin.Signed && signed
 		if f.err != nil && termsErr != nil {
 			f.err = termsErr
 		}
@@ -141,26 +148,31 @@ func read(batch string, content map[string][]byte) []found {
 	return all
 }
 
-func readTerms(content map[string][]byte) ([]*csipb.Topology, error) {
+// terms returns the topology terms of a batch, and whether they are signed: none need not
+// be.
+func (u *unpacker) terms(content map[string][]byte) (terms []*csipb.Topology, signed bool, err error) {
 	packed, ok := content[termsKey]
 	if !ok {
-		return nil, nil
+		return nil, true, nil
 	}
-	var terms []map[string]string
-	if err := unpack(packed, &terms); err != nil {
-		return nil, fmt.Errorf("key %q: %w", termsKey, err)
+	var all []map[string]string
+	if signed, err = u.unpack(termsKey, packed, &all); err != nil {
+		return nil, false, fmt.Errorf("key %q: %w", termsKey, err)
 	}
-	return termsOf(terms), nil
+	return termsOf(all), signed, nil
 }
 
-func readEntry(packed []byte, terms []*csipb.Topology) found {
+func (u *unpacker) entry(key string, packed []byte, terms []*csipb.Topology) found {
 	var e entry
-	if err := unpack(packed, &e); err != nil {
+	signed, err := u.unpack(key, packed, &e)
+	switch {
+	case err != nil:
 		return found{err: err}
-	}
-	if e.Version > version {
+	case e.Version > version:
 		return found{err: fmt.Errorf("it has format version %d, and this program knows versions up to %d: a newer one has written it", e.Version, version)}
+	case string(e.Claim.UID) != key:
+		return found{err: fmt.Errorf("it is about claim %.64q, and not about its key", e.Claim.UID)}
 	}
 	intent, err := e.decode(terms)
-	return found{intent: intent, generation: e.Generation, replaces: e.Replaces, err: err}
+	return found{intent: intent, origin: e.origin(signed), generation: e.Generation, replaces: e.Replaces, err: err}
 }

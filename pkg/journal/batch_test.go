@@ -23,7 +23,7 @@ func fillAll(t *testing.T, intents ...*Intent) (batches []map[string][]byte, rea
 	}
 	for len(rest) > 0 {
 		var s *batch
-		if s, rest = fill(newPacker(), rest); s == nil {
+		if s, rest = fill(newPacker(Installation{}), rest); s == nil {
 			break
 		}
 		content, err := s.finish()
@@ -47,7 +47,7 @@ func fillAll(t *testing.T, intents ...*Intent) (batches []map[string][]byte, rea
 func decodeAll(t *testing.T, content map[string][]byte, writes []*write) []*Intent {
 	t.Helper()
 	byUID := map[string]*Intent{}
-	for _, f := range read("s", content) {
+	for _, f := range read(nil, "s", content) {
 		if f.err != nil {
 			t.Fatal(f.err)
 		}
@@ -116,7 +116,7 @@ func TestEqualTermsAreOne(t *testing.T) {
 	one, other := intent(1), intent(2)
 	one.Plans[0].Request.AccessibilityRequirements = zones("a", "b", "c", "d")
 	other.Plans[0].Request.AccessibilityRequirements = zones("d", "b")
-	s, _ := fill(newPacker(), []*write{{intent: one}, {intent: other}})
+	s, _ := fill(newPacker(Installation{}), []*write{{intent: one}, {intent: other}})
 	if n := len(s.terms.terms); n != 4 {
 		t.Errorf("there are %d terms, want 4", n)
 	}
@@ -182,11 +182,11 @@ func TestWhatCanNotBeRecordedGetsAnError(t *testing.T) {
 	for _, next := range []*Intent{secret, good, huge} {
 		writes = append(writes, &write{intent: next, done: make(chan error, 1)})
 	}
-	s, rest := fill(newPacker(), writes)
+	s, rest := fill(newPacker(Installation{}), writes)
 	if len(s.writes) != 1 || s.writes[0].intent != good {
 		t.Errorf("recorded are %v", s.writes)
 	}
-	if s, rest = fill(newPacker(), rest); s != nil || len(rest) > 0 {
+	if s, rest = fill(newPacker(Installation{}), rest); s != nil || len(rest) > 0 {
 		t.Errorf("recorded is %v, left are %v", s, rest)
 	}
 	for n, want := range map[int]string{0: "claim ns/claim-1 (uid-0001): the request holds secrets", 2: "has no room"} {
@@ -210,16 +210,16 @@ func FuzzRead(f *testing.F) {
 	content, _ := func() (map[string][]byte, error) {
 		next := intent(1)
 		next.Plans[0].Request.AccessibilityRequirements = zones("a", "b")
-		s, _ := fill(newPacker(), []*write{{intent: next}})
+		s, _ := fill(newPacker(Installation{}), []*write{{intent: next}})
 		return s.finish()
 	}()
 	f.Add(content["uid-0001"], content[termsKey])
 	f.Fuzz(func(t *testing.T, value, terms []byte) {
-		for _, found := range read("s", map[string][]byte{"uid": value, termsKey: terms}) {
+		for _, found := range read(nil, "s", map[string][]byte{"uid": value, termsKey: terms}) {
 			if found.err != nil {
 				continue
 			}
-			if _, err := encode(found.intent, 1, newTable(newPacker())); err != nil && !strings.Contains(err.Error(), "secrets") {
+			if _, err := encode(found.intent, 1, newTable(newPacker(Installation{}))); err != nil && !strings.Contains(err.Error(), "secrets") {
 				t.Errorf("what was read can't be written: %v", err)
 			}
 		}

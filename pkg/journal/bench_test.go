@@ -6,7 +6,7 @@ import (
 
 // BenchmarkFill is the work of one claim of a burst, beyond the write.
 func BenchmarkFill(b *testing.B) {
-	p := newPacker()
+	p := newPacker(Installation{})
 	const burst = 100
 	var writes []*write
 	for n := range burst {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	csipb "github.com/container-storage-interface/spec/lib/go/csi"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -23,10 +24,6 @@ import (
 // record alone.
 const version = 1
 
-// maxContent bounds what a compressed value may become, so that a broken one
-// can't take all the memory.
-const maxContent = 64 << 20
-
 // entry is the content of one key of a batch: JSON, compressed, for people to
 // read with gunzip.
 type entry struct {
@@ -42,6 +39,9 @@ type entry struct {
 	// Replaces are the batches whose records of the claim this one takes the place of.
 	// Programs that do not know it go by the generation.
 	Replaces []string `json:"replaces,omitempty"`
+	// Of and Written: see [Origin].
+	Of      Installation `json:"of,omitzero"`
+	Written int64        `json:"written,omitempty"`
 }
 
 type claim struct {
@@ -94,6 +94,9 @@ func encode(intent *Intent, generation int64, terms *table) (*entry, error) {
 
 // decode is the inverse of encode.
 func (e *entry) decode(terms []*csipb.Topology) (*Intent, error) {
+	if err := e.check(); err != nil {
+		return nil, err
+	}
 	intent := &Intent{
 		Claim:   kube.ClaimKey{Namespace: e.Claim.Namespace, Name: e.Claim.Name, UID: e.Claim.UID},
 		Useless: e.Useless,
@@ -126,16 +129,40 @@ func (e *entry) decode(terms []*csipb.Topology) (*Intent, error) {
 	return intent, nil
 }
 
-// packer compresses. It is kept, as what it needs to work takes about a megabyte.
-type packer struct{ writer *gzip.Writer }
+// packer compresses and signs the values of one batch at a time. It is kept, as what it
+// needs to work takes about a megabyte.
+type packer struct {
+	writer *gzip.Writer
+	signer *Signer
+	of     Installation
+	// batch is its name, and written when it is written.
+	batch   string
+	written time.Time
+}
 
-func newPacker() *packer { return &packer{gzip.NewWriter(io.Discard)} }
+func newPacker(of Installation) *packer {
+	return &packer{writer: gzip.NewWriter(io.Discard), of: of}
+}
 
-// pack returns the value as compressed JSON.
-func (p *packer) pack(value any) ([]byte, error) {
+// begin takes up another batch.
+func (p *packer) begin(batch string, now time.Time, signer *Signer) {
+	p.batch, p.written, p.signer = batch, now, signer
+}
+
+// pack returns the value of a key as compressed JSON. The signature is in the header that
+// gzip has for a comment (RFC 1952), where programs that do not know of it ignore it.
+func (p *packer) pack(key string, value any) ([]byte, error) {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return nil, fmt.Errorf("compressing: %w", err)
+	}
+	if len(text) > maxText {
+		return nil, errFull
+	}
 	var buffer bytes.Buffer
 	p.writer.Reset(&buffer)
-	if err := json.NewEncoder(p.writer).Encode(value); err != nil {
+	p.writer.Comment = p.signer.sign(p.batch, key, text)
+	if _, err := p.writer.Write(text); err != nil {
 		return nil, fmt.Errorf("compressing: %w", err)
 	}
 	if err := p.writer.Close(); err != nil {
@@ -144,21 +171,40 @@ func (p *packer) pack(value any) ([]byte, error) {
 	return buffer.Bytes(), nil
 }
 
-// unpack is the inverse of [packer.pack].
-func unpack(content []byte, value any) error {
-	reader, err := gzip.NewReader(bytes.NewReader(content))
+// unpacker reads the values of one batch.
+type unpacker struct {
+	signer *Signer
+	batch  string
+	// left is how much text there may still be.
+	left int
+}
+
+func newUnpacker(signer *Signer, batch string) *unpacker {
+	return &unpacker{signer: signer, batch: batch, left: maxBatchText}
+}
+
+// unpack is the inverse of [packer.pack], and tells whether the value is signed.
+func (u *unpacker) unpack(key string, content []byte, value any) (signed bool, err error) {
+	text, signature, err := u.text(content)
 	if err != nil {
-		return fmt.Errorf("decompressing: %w", err)
-	}
-	text, err := io.ReadAll(io.LimitReader(reader, maxContent+1))
-	if err != nil {
-		return fmt.Errorf("decompressing: %w", err)
-	}
-	if len(text) > maxContent {
-		return fmt.Errorf("decompressing: it is longer than %d bytes", maxContent)
+		return false, fmt.Errorf("decompressing: %w", err)
 	}
 	if err := json.Unmarshal(text, value); err != nil {
-		return fmt.Errorf("reading: %w", err)
+		return false, fmt.Errorf("reading: %w", err)
 	}
-	return nil
+	return u.signer.isSigned(u.batch, key, text, signature), nil
+}
+
+func (u *unpacker) text(content []byte) (text []byte, signature string, err error) {
+	reader, err := gzip.NewReader(bytes.NewReader(content))
+	if err != nil {
+		return nil, "", err
+	}
+	most := min(maxText, u.left)
+	text, err = io.ReadAll(io.LimitReader(reader, int64(most)+1))
+	if err != nil {
+		return nil, "", err
+	}
+	u.left -= len(text)
+	return text, reader.Comment, within("the size in bytes", int64(len(text)), int64(most))
 }

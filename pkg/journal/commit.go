@@ -84,14 +84,15 @@ func (j *Journal) commit(ctx context.Context) {
 	rest := j.take()
 	for len(rest) > 0 {
 		var next *batch
+		name := j.nextName()
+		j.packer.begin(name, j.options.Clock.Now(), j.currentSigner())
 		if next, rest = fill(j.packer, rest); next != nil {
-			j.write(ctx, next)
+			j.write(ctx, name, next)
 		}
 	}
 }
 
-func (j *Journal) write(ctx context.Context, s *batch) {
-	name := j.nextName()
+func (j *Journal) write(ctx context.Context, name string, s *batch) {
 	err := j.create(ctx, name, s)
 	j.options.Metrics.Committed(len(s.writes), err)
 	if err == nil {

@@ -35,9 +35,9 @@ func (j *Journal) compare(before []string, listed map[string]map[string][]byte) 
 			continue
 		}
 		content, exists := listed[name]
-		for uid := range s.unreadable {
-			if _, kept := content[string(uid)]; !kept {
-				delete(s.unreadable, uid)
+		for uid := range s.kept {
+			if _, there := content[string(uid)]; !there {
+				delete(s.kept, uid)
 				delete(s.keys, uid)
 			}
 		}

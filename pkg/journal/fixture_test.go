@@ -167,7 +167,7 @@ func open(t *testing.T, s *shelf, change func(*Options)) *desk {
 	t.Helper()
 	d := &desk{T: t, shelf: s}
 	options := Options{
-		Store: s, Access: s.Access, Prefix: fmt.Sprintf("batch-%p-", d), Clock: clock.RealClock{}, Metrics: metrics.New().Journal,
+		Store: s, Access: s.Access, Prefix: fmt.Sprintf("batch-%p-", d), Clock: clock.RealClock{}, Metrics: metrics.New().Journal, Judge: Trust,
 		Report: d.report,
 	}
 	if change != nil {

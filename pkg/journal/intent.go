@@ -113,4 +113,6 @@ const (
 	Ended State = "ended"
 	// Unreadable is that of a record that can't be read, and is kept.
 	Unreadable State = "unreadable"
+	// SetAside is that of a record that is not acted upon, and is kept.
+	SetAside State = "set-aside"
 )

@@ -13,7 +13,7 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/metrics"
 )
 
-// Options are what a journal is made of; all are needed but Store.
+// Options are what a journal is made of; all are needed but Store and Key.
 type Options struct {
 	// Store keeps the batches. Without one, nothing is durable: a journal that
 	// is off knows only what this process has begun.
@@ -25,7 +25,15 @@ type Options struct {
 	// [kube.ErrNoAccess] then; any other error says that it is not known.
 	Access func(context.Context) error
 	// Prefix begins the names of the batches of this process, and of no other.
-	Prefix  string
+	Prefix string
+	// Key returns the secret key by which records are signed, of [KeySize] bytes. The
+	// error wraps [kube.ErrNoAccess] where there can't be one: then they are not signed.
+	// Nil has them not signed, either.
+	Key func(context.Context) ([]byte, error)
+	// Of is noted in each record.
+	Of Installation
+	// Judge is asked about each record that others have written.
+	Judge   Judge
 	Clock   clock.Clock
 	Metrics *metrics.Journal
 	// Report is told of a problem that somebody has to mend, and with nil when
@@ -62,6 +70,9 @@ type Journal struct {
 	generation int64
 	// off tells that there is no store, or no right to write it.
 	off bool
+	// signer signs the records; nil without a key. keyless tells that this was reported.
+	signer  *Signer
+	keyless bool
 	// checked tells that Access has been asked, missedSince since when it has been
 	// missing; zero while it is not.
 	checked     bool
@@ -74,7 +85,7 @@ type Journal struct {
 func New(options Options) *Journal {
 	j := &Journal{
 		options:   options,
-		packer:    newPacker(),
+		packer:    newPacker(options.Of),
 		pace:      newPace(options.Clock.Now()),
 		records:   records{},
 		stored:    map[string]*storedBatch{},
@@ -84,7 +95,7 @@ func New(options Options) *Journal {
 		off:       options.Store == nil,
 	}
 	options.Metrics.SetEnabled(!j.off)
-	options.Metrics.Watch([]string{string(Creating), string(Undoing), string(Ended), string(Unreadable)},
+	options.Metrics.Watch([]string{string(Creating), string(Undoing), string(Ended), string(Unreadable), string(SetAside)},
 		func(state string) int { return j.Count(State(state)) }, j.Oldest)
 	return j
 }

@@ -31,7 +31,7 @@ func (i *Intent) changed(change func(*Intent)) *Intent {
 // generation, and replacing these batches.
 func written(t *testing.T, intent *Intent, generation int64, replaces ...string) map[string][]byte {
 	t.Helper()
-	s, _ := fill(newPacker(), []*write{{intent: intent, generation: generation, replaces: replaces, done: make(chan error, 1)}})
+	s, _ := fill(newPacker(Installation{}), []*write{{intent: intent, generation: generation, replaces: replaces, done: make(chan error, 1)}})
 	content, err := s.finish()
 	if err != nil {
 		t.Fatal(err)

@@ -29,6 +29,10 @@ func (j *Journal) Recover(ctx context.Context) ([]*Intent, error) {
 	if err != nil || !on {
 		return nil, err
 	}
+	signer, err := j.findKey(ctx)
+	if err != nil {
+		return nil, err
+	}
 	before := j.names()
 	batches, err := j.list(ctx)
 	if err != nil {
@@ -38,9 +42,17 @@ func (j *Journal) Recover(ctx context.Context) ([]*Intent, error) {
 	var names []string
 	var all []found
 	for name, content := range batches {
-		if j.isUnknown(name) {
+		unknown, aside := j.toJudge(name)
+		switch {
+		case unknown:
 			names = append(names, name)
-			all = append(all, read(name, content)...)
+		case len(aside) == 0:
+			continue
+		}
+		for _, f := range read(signer, name, content) {
+			if unknown || aside[f.uid] {
+				all = append(all, j.judge(ctx, f))
+			}
 		}
 	}
 	return j.adopt(ctx, names, all), nil
@@ -101,7 +113,7 @@ func (j *Journal) adopt(ctx context.Context, names []string, all []found) []*Int
 		_, s.lost = j.gone[name]
 		j.stored[name] = s
 	}
-	var broken []error
+	var unreadable, aside []error
 	claims := map[types.UID][]found{}
 	for _, f := range all {
 		s := j.stored[f.batch]
@@ -109,12 +121,22 @@ func (j *Journal) adopt(ctx context.Context, names []string, all []found) []*Int
 			continue
 		}
 		s.keys[f.uid] = struct{}{}
-		j.generation = max(j.generation, f.generation)
-		if f.err != nil {
-			s.unreadable[f.uid] = f.err
-			broken = append(broken, &UnreadableError{f.batch, f.uid, f.err})
+		before := s.kept[f.uid]
+		delete(s.kept, f.uid)
+		switch {
+		case f.err == nil:
+		case errors.Is(f.err, ErrSetAside):
+			s.kept[f.uid] = f.err
+			if before == nil || before.Error() != f.err.Error() {
+				aside = append(aside, f.err)
+			}
+			continue
+		default:
+			s.kept[f.uid] = &UnreadableError{f.batch, f.uid, f.err}
+			unreadable = append(unreadable, s.kept[f.uid])
 			continue
 		}
+		j.generation = max(j.generation, f.generation)
 		claims[f.uid] = append(claims[f.uid], f)
 	}
 	var intents []*Intent
@@ -125,10 +147,24 @@ func (j *Journal) adopt(ctx context.Context, names []string, all []found) []*Int
 	}
 	j.mu.Unlock()
 	signal(j.dropNow)
-	if len(broken) > 0 {
-		j.options.Report(ctx, fmt.Errorf("the journal has records that this program can't read, and keeps: a volume may exist without a PersistentVolume; csi-provisioner audit shows it; when it is taken care of, delete the keys: %w", errors.Join(broken...)))
+	if len(unreadable) > 0 {
+		j.options.Report(ctx, fmt.Errorf("the journal has records that this program can't read, and keeps: a volume may exist without a PersistentVolume; csi-provisioner audit shows it; when it is taken care of, delete the keys: %w", some(unreadable)))
+	}
+	if len(aside) > 0 {
+		j.options.Report(ctx, fmt.Errorf("the journal has records that are not acted upon, and kept: a volume may exist without a PersistentVolume, or somebody has tried to have one deleted; csi-provisioner audit shows it, and how to confirm or discard them: %w", some(aside)))
 	}
 	return intents
+}
+
+// mostReported is how many records are named at one time.
+const mostReported = 10
+
+// some joins errors, but not so many that nobody would read them.
+func some(all []error) error {
+	if rest := len(all) - mostReported; rest > 0 {
+		all = append(all[:mostReported:mostReported], fmt.Errorf("and %d more", rest))
+	}
+	return errors.Join(all...)
 }
 
 // adoptClaim takes care of the records of one claim that were found, and returns the

@@ -157,12 +157,12 @@ func TestWhatCanNotBeReadIsKept(t *testing.T) {
 	story(t, func(t *testing.T) {
 		first := open(t, newShelf(), nil)
 		first.beginAll(intents(2)...)
-		p := newPacker()
-		newer, err := p.pack(entry{Version: version + 1})
+		p := newPacker(Installation{})
+		newer, err := p.pack("k", entry{Version: version + 1})
 		if err != nil {
 			t.Fatal(err)
 		}
-		empty, err := p.pack(entry{Version: version})
+		empty, err := p.pack("k", entry{Version: version})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -34,15 +34,16 @@ func (j *Journal) news(err error) bool {
 
 // Count returns the number of intents in a state.
 func (j *Journal) Count(state State) int {
+	switch state {
+	case Unreadable:
+		return len(j.Unreadable())
+	case SetAside:
+		return len(j.SetAside())
+	default:
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	n := 0
-	if state == Unreadable {
-		for _, s := range j.stored {
-			n += len(s.unreadable)
-		}
-		return n
-	}
 	for _, r := range j.records {
 		if r.state == state {
 			n++

@@ -136,7 +136,7 @@ func (t *table) pack() ([]byte, error) {
 	for _, term := range t.terms {
 		all = append(all, term.GetSegments())
 	}
-	packed, err := t.packer.pack(all)
+	packed, err := t.packer.pack(termsKey, all)
 	if err != nil {
 		return nil, err
 	}

@@ -33,7 +33,7 @@ func Read(batches map[string]map[string][]byte) ([]*Intent, []*UnreadableError) 
 	var intents []*Intent
 	var broken []*UnreadableError
 	for name, content := range batches {
-		for _, f := range read(name, content) {
+		for _, f := range read(nil, name, content) {
 			if f.err != nil {
 				broken = append(broken, &UnreadableError{f.batch, f.uid, f.err})
 				continue
@@ -47,14 +47,13 @@ func Read(batches map[string]map[string][]byte) ([]*Intent, []*UnreadableError) 
 
 // Unreadable returns the records that this journal keeps but can't read, in order.
 func (j *Journal) Unreadable() []*UnreadableError {
-	j.mu.Lock()
-	defer j.mu.Unlock()
 	var all []*UnreadableError
-	for name, s := range j.stored {
-		for uid, err := range s.unreadable {
-			all = append(all, &UnreadableError{name, uid, err})
+	j.eachKept(func(_ string, _ types.UID, why error) {
+		var unreadable *UnreadableError
+		if errors.As(why, &unreadable) {
+			all = append(all, unreadable)
 		}
-	}
+	})
 	sortUnreadable(all)
 	return all
 }

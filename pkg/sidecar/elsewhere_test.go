@@ -63,7 +63,7 @@ func journalOn(t *testing.T, s *shelf, prefix string) *journal.Journal {
 	t.Helper()
 	j := journal.New(journal.Options{
 		Store: s, Access: func(context.Context) error { return nil }, Prefix: prefix,
-		Clock: clock.RealClock{}, Metrics: metrics.New().Journal, Report: func(context.Context, error) {},
+		Clock: clock.RealClock{}, Metrics: metrics.New().Journal, Judge: journal.Trust, Report: func(context.Context, error) {},
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
