@@ -27,7 +27,7 @@ type Options struct {
 	// Prefix begins the names of the batches of this process, and of no other.
 	Prefix string
 	// Key returns the secret key by which records are signed, of [KeySize] bytes. The
-	// error wraps [kube.ErrNoAccess] where there can't be one: then they are not signed.
+	// error wraps [kube.ErrNoKey] where there can't be one: then they are not signed.
 	// Nil has them not signed, either.
 	Key func(context.Context) ([]byte, error)
 	// Of is noted in each record.

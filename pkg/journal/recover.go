@@ -151,7 +151,7 @@ func (j *Journal) adopt(ctx context.Context, names []string, all []found) []*Int
 		j.options.Report(ctx, fmt.Errorf("the journal has records that this program can't read, and keeps: a volume may exist without a PersistentVolume; csi-provisioner audit shows it; when it is taken care of, delete the keys: %w", some(unreadable)))
 	}
 	if len(aside) > 0 {
-		j.options.Report(ctx, fmt.Errorf("the journal has records that are not acted upon, and kept: a volume may exist without a PersistentVolume, or somebody has tried to have one deleted; csi-provisioner audit shows it, and how to confirm or discard them: %w", some(aside)))
+		j.options.Report(ctx, fmt.Errorf("the journal has records that are not acted upon, and kept: a volume may exist without a PersistentVolume, or somebody has tried to have one deleted; csi-provisioner audit shows it; when it is taken care of, delete the keys: %w", some(aside)))
 	}
 	return intents
 }

@@ -70,7 +70,7 @@ func (j *Journal) findKey(ctx context.Context) (*Signer, error) {
 	switch {
 	case err == nil:
 		return signer, nil
-	case !errors.Is(err, kube.ErrNoAccess):
+	case !errors.Is(err, kube.ErrNoKey):
 		return nil, fmt.Errorf("reading the journal's key: %w", err)
 	case !told:
 		j.options.Report(ctx, fmt.Errorf("records are not signed, so that after a crash only those are acted upon that a claim and its class confirm: %w", err))

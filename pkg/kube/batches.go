@@ -25,7 +25,8 @@ import (
 type Batches struct {
 	client    kubernetes.Interface
 	namespace string
-	labels    labels.Set
+	// labels are those of what is written.
+	labels labels.Set
 	// selector selects those that are read.
 	selector string
 }
@@ -33,20 +34,21 @@ type Batches struct {
 // NewBatches returns the port for the batches of a driver that works for all
 // nodes, or, in node deployment, of the driver of one node.
 func NewBatches(client kubernetes.Interface, namespace, driver, node string) *Batches {
-	s := &Batches{client: client, namespace: namespace, labels: labels.Set{names.JournalLabel: driver}}
-	if node == "" {
-		s.selector = s.labels.String() + ",!" + names.JournalNodeLabel
-		return s
+	mine := labels.Set{names.JournalLabel: driver}
+	selector := mine.String() + ",!" + names.JournalNodeLabel
+	if node != "" {
+		mine[names.JournalNodeLabel] = NodeLabel(node)
+		selector = mine.String()
 	}
-	s.labels[names.JournalNodeLabel] = NodeLabel(node)
-	s.selector = s.labels.String()
-	return s
+	// A record of yesterday, restored today, is of no use: see docs/adr/0008-records.md.
+	stored := labels.Merge(mine, labels.Set{names.VeleroExclude: "true"})
+	return &Batches{client: client, namespace: namespace, labels: stored, selector: selector}
 }
 
 // NewAllBatches returns the port for the batches of all nodes, to read only.
 func NewAllBatches(client kubernetes.Interface, namespace, driver string) *Batches {
 	mine := labels.Set{names.JournalLabel: driver}
-	return &Batches{client: client, namespace: namespace, labels: mine, selector: mine.String()}
+	return &Batches{client: client, namespace: namespace, selector: mine.String()}
 }
 
 // NodeLabel returns a label's value that stands for a node. Names of nodes may be

@@ -93,6 +93,11 @@ func journalEvents() []Event {
 			Fix:  "grant the rights for ConfigMaps of deploy/kubernetes/rbac.yaml, or set --provisioning-journal=off",
 		},
 		{
+			Reason: ReasonJournalSetAside, Type: EventWarning, Object: "the sidecar's own pod",
+			When: "a record of a volume in creation is not acted upon, and is kept: it comes from a backup, from another cluster, or from somebody else than the sidecar",
+			Fix:  "find the volume with csi-provisioner audit, take care of it, and delete the key of the ConfigMap",
+		},
+		{
 			Reason: ReasonJournalUnreadable, Type: EventWarning, Object: "the sidecar's own pod",
 			When: "a record of a volume in creation can't be read, and is kept",
 			Fix:  "run the version of the sidecar that has written it, on the node that the text names; or find the volume with csi-provisioner audit, take care of it, and delete the key of the ConfigMap",

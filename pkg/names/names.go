@@ -130,12 +130,17 @@ const (
 const (
 	// JournalPrefix begins their names.
 	JournalPrefix = "csi-provisioner-journal-"
+	// JournalKey is the name of the Secret with the key that signs them.
+	JournalKey = "csi-provisioner-journal-key"
 	// JournalLabel is their label; its value is the driver's name.
 	JournalLabel = "csi-provisioner/journal"
 	// JournalNodeLabel is a second label in node deployment; its value stands for
 	// the node.
 	JournalNodeLabel = "csi-provisioner/journal-node"
+	// VeleroExclude is the label by which Velero leaves an object out of backups.
+	VeleroExclude = "velero.io/exclude-from-backup"
 
 	ReasonJournalUnavailable = "JournalUnavailable"
 	ReasonJournalUnreadable  = "JournalUnreadable"
+	ReasonJournalSetAside    = "JournalRecordSetAside"
 )

@@ -81,6 +81,7 @@ func own() map[string]string {
 		"kube-api-capacity-qps":        "0", // 1 in the peer
 		"controllers":                  "[provisioner,resizer]",
 		"provisioning-journal":         "auto",
+		"provisioning-journal-max-age": "24h0m0s",
 		"backfill-expand-secrets":      "false",
 		"resizer-timeout":              "0s",
 		"resize-timeout":               "0s", // 10s in the peer

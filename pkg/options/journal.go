@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 )
@@ -16,6 +17,9 @@ type Journal struct {
 	Namespace string
 	// Pod and PodUID are those of the pod; empty where they are not known.
 	Pod, PodUID string
+	// MaxAge is the age from which a record counts only while its claim exists; 0 for no
+	// limit.
+	MaxAge time.Duration
 }
 
 // What is done when volumes can't be recorded.
@@ -31,17 +35,24 @@ const (
 func journalModes() []string { return []string{JournalAuto, JournalRequired, JournalOff} }
 
 func addJournal(fs *pflag.FlagSet, c *Config) {
+	fs.DurationVar(&c.Journal.MaxAge, "provisioning-journal-max-age", journalMaxAge, "Set aside records of the journal that are older and whose claim does not exist, as they may come from a backup: csi-provisioner audit shows them. 0 is no limit.")
 	fs.StringVar(&c.Journal.Mode, "provisioning-journal", JournalAuto, "Record volumes in ConfigMaps of the pod's namespace before they are created, so that none is lost when the program crashes: auto (if the right to is there), required (or end with an error) or off.")
 }
+
+// journalMaxAge is longer than a cluster is without its sidecars.
+const journalMaxAge = 24 * time.Hour
 
 func settleJournal(c *Config, environment func(string) string) {
 	c.Journal.Namespace = environment("POD_NAMESPACE")
 	c.Journal.Pod, c.Journal.PodUID = environment("POD_NAME"), environment("POD_UID")
 }
 
-func validateJournal(j Journal) []error {
-	if slices.Contains(journalModes(), j.Mode) {
-		return nil
+func validateJournal(j Journal) (errs []error) {
+	if j.MaxAge < 0 {
+		errs = append(errs, fmt.Errorf("--provisioning-journal-max-age=%s: must not be negative; 0 is no limit", j.MaxAge))
 	}
-	return []error{fmt.Errorf("--provisioning-journal=%s%s: must be one of %s", j.Mode, hint(j.Mode, journalModes(), ""), strings.Join(journalModes(), ", "))}
+	if !slices.Contains(journalModes(), j.Mode) {
+		errs = append(errs, fmt.Errorf("--provisioning-journal=%s%s: must be one of %s", j.Mode, hint(j.Mode, journalModes(), ""), strings.Join(journalModes(), ", ")))
+	}
+	return errs
 }

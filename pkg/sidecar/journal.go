@@ -28,8 +28,10 @@ const (
 	flushTimeout = 5 * time.Second
 )
 
-func (p *process) newJournal() *journal.Journal {
+func (p *process) newJournal(judge journal.Judge) *journal.Journal {
 	o := journal.Options{
+		Of:       p.installation(),
+		Judge:    judge,
 		Optional: p.config.Journal.Mode == options.JournalAuto,
 		Prefix:   names.JournalPrefix + rand.String(10) + "-",
 		Clock:    p.clock,
@@ -39,6 +41,7 @@ func (p *process) newJournal() *journal.Journal {
 	if p.config.Journal.Mode != options.JournalOff {
 		batches := p.batches()
 		o.Store, o.Access = batches, batches.Access
+		o.Key = kube.NewJournalKey(p.clients.Core, p.namespace(), journal.KeySize).Get
 	}
 	j := journal.New(o)
 	p.metrics.Journal.WatchUnreadable(func() []metrics.UnreadableRecord {
@@ -55,16 +58,43 @@ func (p *process) batches() *kube.Batches {
 	return kube.NewBatches(p.clients.Core, p.namespace(), p.session.Info().Name, p.nodeName())
 }
 
-// requireJournal returns an error if the journal must be there and can't be: a
-// standby finds that out before it is needed.
-func (p *process) requireJournal(ctx context.Context) error {
-	if !p.config.Controllers.Provisioner || p.config.Journal.Mode != options.JournalRequired {
+// openJournal finds out in which cluster the records are written. It returns an error if
+// the journal must be there and can't be: a standby finds that out before it is needed.
+func (p *process) openJournal(ctx context.Context) (err error) {
+	if !p.config.Controllers.Provisioner || p.config.Journal.Mode == options.JournalOff {
+		return nil
+	}
+	if p.cluster, err = kube.ClusterUID(ctx, p.clients.Core); err != nil {
+		return err
+	}
+	if p.config.Journal.Mode != options.JournalRequired {
 		return nil
 	}
 	if err := p.batches().Access(ctx); errors.Is(err, kube.ErrNoAccess) {
 		return err
 	}
 	return nil
+}
+
+// installation is what this process writes records for.
+func (p *process) installation() journal.Installation {
+	return journal.Installation{
+		Cluster: p.cluster, Driver: p.session.Info().Name, Namespace: p.namespace(), Node: p.nodeName(),
+	}
+}
+
+// judge tells whether a record may be acted upon.
+func (c *provisioner) judge(p *process) journal.Judge {
+	return func(ctx context.Context, intent *journal.Intent, origin journal.Origin) error {
+		claim, err := intent.Claim.Find(p.informers.ClaimLister())
+		if err != nil {
+			return err
+		}
+		return journal.Verdict(journal.Facts{
+			Origin: origin, Own: p.installation(), Now: p.clock.Now(), MaxAge: p.config.Journal.MaxAge, ClaimExists: claim != nil,
+			Vouch: func() error { return c.provision.Vouch(ctx, intent) },
+		})
+	}
 }
 
 // reportJournal tells of a problem with the journal where people look.
@@ -88,8 +118,11 @@ func (p *process) reportJournal(ctx context.Context, problem error) {
 
 // reasonOf returns the reason of the event about a problem with the journal.
 func reasonOf(problem error) string {
-	if errors.Is(problem, journal.ErrUnreadable) {
+	switch {
+	case errors.Is(problem, journal.ErrUnreadable):
 		return names.ReasonJournalUnreadable
+	case errors.Is(problem, journal.ErrSetAside):
+		return names.ReasonJournalSetAside
 	}
 	return names.ReasonJournalUnavailable
 }

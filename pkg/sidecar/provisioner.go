@@ -25,7 +25,8 @@ type provisioner struct {
 }
 
 func (p *process) newProvisioner(s shared, stop <-chan struct{}) (*provisioner, error) {
-	c := provisioner{journal: p.newJournal(), guard: p.newGuard()}
+	c := &provisioner{guard: p.newGuard()}
+	c.journal = p.newJournal(c.judge(p))
 	c.provision = provision.New(provision.Deps{
 		Claims:     p.informers.ClaimLister(),
 		Volumes:    p.informers.VolumeLister(),
@@ -75,7 +76,7 @@ func (p *process) newProvisioner(s shared, stop <-chan struct{}) (*provisioner, 
 	// server is slow, and PersistentVolumes are to be written meanwhile.
 	c.claims, errClaims = controller.New(p.queue("claims", 2*w.Threads, w.RetryStart, w.RetryMax), c.provision)
 	c.volumes, errVolumes = controller.New(p.queue("volumes", w.Threads, w.RetryStart, w.RetryMax), c.deletion)
-	return &c, errors.Join(errClaims, errVolumes, c.guard.begin(p, c.journal, c.provision))
+	return c, errors.Join(errClaims, errVolumes, c.guard.begin(p, c.journal, c.provision))
 }
 
 func (p *process) provisionConfig() provision.Config {

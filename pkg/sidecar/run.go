@@ -35,6 +35,8 @@ type process struct {
 	places    *topology.Index
 	events    *kube.Events
 	inTree    *kube.InTree
+	// cluster is the UID of namespace kube-system; empty where it may not be read.
+	cluster string
 	// attributes tells whether VolumeAttributesClasses count.
 	attributes bool
 	// capacity is nil where capacities are not published.
@@ -69,7 +71,7 @@ func Run(ctx context.Context, config options.Config, version string) error {
 		return unlessStopped(ctx, err)
 	}
 	defer p.events.Shutdown()
-	if err := p.requireJournal(ctx); err != nil {
+	if err := p.openJournal(ctx); err != nil {
 		return err
 	}
 	if err := p.watch(ctx, background); err != nil {
@@ -160,7 +162,7 @@ func (p *process) watch(ctx, background context.Context) error {
 	if p.attributes, err = p.hasAttributes(); err != nil {
 		return err
 	}
-	p.informers, err = kube.NewInformers(p.clients, kube.Driver{
+	p.informers, err = kube.NewInformers(p.clients, kube.Driver{ //nolint:contextcheck // an index is computed in no context
 		Name:              info.Name,
 		Capabilities:      info.Capabilities,
 		InTree:            p.inTree,

@@ -1,0 +1,40 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/journal"
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/provision"
+)
+
+// Vouch tells whether the claim and its class lead to what a record says: the volume's
+// name, the Secrets, the parameters, the capabilities, the PersistentVolume. If so, the
+// intent has the plan as it is derived from them, and nothing that can't be derived: not
+// the handle of a volume that is to be deleted, nor the places where the volume may be.
+func (c *Controller) Vouch(ctx context.Context, intent *journal.Intent) error {
+	claim, err := intent.Claim.Find(c.deps.Claims)
+	if err != nil {
+		return err
+	}
+	if claim == nil {
+		return errors.New("its claim does not exist")
+	}
+	input, err := c.gather(ctx, claim)
+	if err != nil {
+		return err
+	}
+	derived, err := provision.Derive(input)
+	if err != nil {
+		return fmt.Errorf("claim %s: %w", intent.Claim, err)
+	}
+	for _, recorded := range intent.Plans {
+		if !derived.Confirms(recorded) {
+			return fmt.Errorf("claim %s and its class ask for another volume than the record", intent.Claim)
+		}
+		intent.Partial = intent.Partial || !derived.Repeats(recorded)
+	}
+	intent.Plans, intent.Useless = []*provision.Plan{derived}, ""
+	return nil
+}
