@@ -1,0 +1,135 @@
+package journal
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+
+	csipb "github.com/container-storage-interface/spec/lib/go/csi"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/provision"
+)
+
+// compressed is a value of a batch with that text, repeated.
+func compressed(t *testing.T, text string, times int) []byte {
+	t.Helper()
+	var buffer bytes.Buffer
+	w := gzip.NewWriter(&buffer)
+	for range times {
+		if _, err := w.Write([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return buffer.Bytes()
+}
+
+// valid is the entry of an intent, to be changed.
+func valid(t *testing.T, change func(*entry)) []byte {
+	t.Helper()
+	e, err := encode(intent(1), 1, newTable(newPacker(Installation{})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(e)
+	text, err := json.Marshal(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return compressed(t, string(text), 1)
+}
+
+func TestHostileRecordsAreNotTaken(t *testing.T) {
+	long := strings.Repeat("x", maxName+1)
+	for name, c := range map[string]struct {
+		value []byte
+		want  string
+	}{
+		"too much text":          {compressed(t, strings.Repeat(" ", 1<<20), 5), "the size in bytes"},
+		"too many requests":      {valid(t, func(e *entry) { e.Plans = make([]planEntry, maxRecordPlans+1) }), "the number of requests"},
+		"too many replaced":      {valid(t, func(e *entry) { e.Replaces = make([]string, maxReplaced+1) }), "the number of replaced batches"},
+		"a generation of no end": {valid(t, func(e *entry) { e.Generation = 1<<63 - 1 }), "the generation"},
+		"a negative generation":  {valid(t, func(e *entry) { e.Generation = -1 }), "the generation"},
+		"a long handle":          {valid(t, func(e *entry) { e.Useless = long }), "the length of the volume handle"},
+		"a long claim":           {valid(t, func(e *entry) { e.Claim.Name = long }), "the length of the claim's name"},
+		"another claim":          {valid(t, func(e *entry) { e.Claim.UID = "another" }), "not about its key"},
+		"all places, many times": {valid(t, func(e *entry) {
+			e.Plans[0].Topology = &requirementEntry{Requisite: make([]run, 100_000)}
+			for i := range e.Plans[0].Topology.Requisite {
+				e.Plans[0].Topology.Requisite[i].Count = 100_000
+			}
+		}), "the number of places"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			all := read(nil, "b", map[string][]byte{string(uid(1)): c.value})
+			if len(all) != 1 || all[0].err == nil || !strings.Contains(all[0].err.Error(), c.want) {
+				t.Errorf("read %+v, want an error about %q", all, c.want)
+			}
+		})
+	}
+}
+
+// TestHostileBatchTakesLittleMemory: a ConfigMap whose values become some GB when they are
+// decompressed costs no more than the limit of a batch, several times.
+func TestHostileBatchTakesLittleMemory(t *testing.T) {
+	bomb := compressed(t, strings.Repeat(" ", 1<<20), 64)
+	content := map[string][]byte{}
+	for n := range 64 {
+		content[fmt.Sprint(n)] = bomb
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	all := read(nil, "b", content)
+	runtime.ReadMemStats(&after)
+	if len(all) != len(content) {
+		t.Errorf("%d of %d records are told", len(all), len(content))
+	}
+	// io.ReadAll allocates some times what it returns.
+	if got := (after.TotalAlloc - before.TotalAlloc) >> 20; got > 8*maxBatchText>>20 {
+		t.Errorf("%d MiB were allocated", got)
+	}
+}
+
+func TestTooManyRecords(t *testing.T) {
+	content := map[string][]byte{}
+	for n := range maxRecords + 2 {
+		content[fmt.Sprint(n)] = nil
+	}
+	for _, f := range read(nil, "b", content) {
+		if f.err == nil || !strings.Contains(f.err.Error(), "the number of records") {
+			t.Fatalf("read %+v", f)
+		}
+	}
+}
+
+// TestWhatIsWrittenIsRead: the program keeps its own limits, in a cluster with very many
+// places: what does not fit is recorded without its topology.
+func TestWhatIsWrittenIsRead(t *testing.T) {
+	var names []string
+	for n := range 30_000 {
+		names = append(names, fmt.Sprintf("a-node-with-a-rather-long-name-%s-%06d", strings.Repeat("x", 100), n))
+	}
+	next := intent(1)
+	next.Plans = []*provision.Plan{{
+		Request: &csipb.CreateVolumeRequest{Name: "x", AccessibilityRequirements: zones(names...)}, Volume: next.Plans[0].Volume,
+	}}
+	s, rest := fill(newPacker(Installation{}), []*write{{intent: next, done: make(chan error, 1)}})
+	if s == nil || len(rest) > 0 {
+		t.Fatal("it is not written")
+	}
+	content, err := s.finish()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range read(nil, "b", content) {
+		if f.err != nil || !f.intent.Partial {
+			t.Errorf("read %+v", f)
+		}
+	}
+}
