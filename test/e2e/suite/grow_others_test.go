@@ -87,7 +87,7 @@ func TestGrowForeign(t *testing.T) {
 	if got := p.Writes(proxy.Match{Path: "/persistentvolumeclaims/foreign|/persistentvolumes/.*-foreign"}); len(got) > 0 {
 		t.Errorf("the sidecar has written %v", got)
 	}
-	if got := p.Reads(proxy.Match{Path: "/secrets/"}); len(got) > 0 {
+	if got := p.Reads(proxy.Match{Path: "/namespaces/" + s.id + "/secrets/"}); len(got) > 0 {
 		t.Errorf("the sidecar has read %v", got)
 	}
 	if got := s.resizeEvents("foreign"); len(got) > 0 {
