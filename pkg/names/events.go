@@ -95,7 +95,7 @@ func journalEvents() []Event {
 		{
 			Reason: ReasonJournalSetAside, Type: EventWarning, Object: "the sidecar's own pod",
 			When: "a record of a volume in creation is not acted upon, and is kept: it comes from a backup, from another cluster, or from somebody else than the sidecar",
-			Fix:  "find the volume with csi-provisioner audit, take care of it, and delete the key of the ConfigMap",
+			Fix:  "see docs/backup.md: find the volume with csi-provisioner audit, take care of it, and delete the key of the ConfigMap",
 		},
 		{
 			Reason: ReasonJournalUnreadable, Type: EventWarning, Object: "the sidecar's own pod",
