@@ -94,7 +94,6 @@ func New(options Options) *Journal {
 		dropNow:   make(chan struct{}, 1),
 		off:       options.Store == nil,
 	}
-	options.Metrics.SetEnabled(!j.off)
 	options.Metrics.Watch([]string{string(Creating), string(Undoing), string(Ended), string(Unreadable), string(SetAside)},
 		func(state string) int { return j.Count(State(state)) }, j.Oldest)
 	return j

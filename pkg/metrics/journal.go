@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -9,6 +10,8 @@ import (
 // Journal measures the journal of volumes in creation.
 type Journal struct {
 	enabled prometheus.Gauge
+	// known registers enabled, once.
+	known   sync.Once
 	commits *prometheus.CounterVec
 	intents prometheus.Histogram
 	// unreadable are asked for records that can't be read.
@@ -38,14 +41,16 @@ func newJournal(registry *prometheus.Registry) *Journal {
 			[]string{"node", "configmap", "key"}, nil)},
 		registry: registry,
 	}
-	registry.MustRegister(j.enabled, j.commits, j.intents, j.unreadable)
+	registry.MustRegister(j.commits, j.intents, j.unreadable)
 	j.commits.WithLabelValues("ok")
 	j.commits.WithLabelValues("failed")
 	return j
 }
 
-// SetEnabled notes whether the journal is in use.
+// SetEnabled notes whether the journal is in use, or will be when this process leads. Until
+// then, and where no volumes are created, there is no such metric.
 func (j *Journal) SetEnabled(enabled bool) {
+	j.known.Do(func() { j.registry.MustRegister(j.enabled) })
 	value := 0.0
 	if enabled {
 		value = 1

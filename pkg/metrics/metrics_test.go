@@ -204,3 +204,17 @@ func TestSetsAreIndependent(t *testing.T) {
 		t.Errorf("what one set has counted, the other shows")
 	}
 }
+
+// A standby that does not know yet, and who only expands volumes, must not seem to have
+// lost the journal.
+func TestJournalIsNotMeasuredBeforeItIsKnown(t *testing.T) {
+	set := metrics.New()
+	if strings.Contains(scrape(t, set.Handler()), "csi_provisioner_journal_enabled") {
+		t.Error("the metric is there before anything is known")
+	}
+	set.Journal.SetEnabled(false)
+	set.Journal.SetEnabled(false)
+	if !strings.Contains(scrape(t, set.Handler()), "csi_provisioner_journal_enabled 0") {
+		t.Error("the metric does not say 0")
+	}
+}

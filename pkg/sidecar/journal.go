@@ -61,16 +61,19 @@ func (p *process) batches() *kube.Batches {
 // openJournal finds out in which cluster the records are written. It returns an error if
 // the journal must be there and can't be: a standby finds that out before it is needed.
 func (p *process) openJournal(ctx context.Context) (err error) {
-	if !p.config.Controllers.Provisioner || p.config.Journal.Mode == options.JournalOff {
+	if !p.config.Controllers.Provisioner {
+		return nil
+	}
+	if p.config.Journal.Mode == options.JournalOff {
+		p.metrics.Journal.SetEnabled(false)
 		return nil
 	}
 	if p.cluster, err = kube.ClusterUID(ctx, p.clients.Core); err != nil {
 		return err
 	}
-	if p.config.Journal.Mode != options.JournalRequired {
-		return nil
-	}
-	if err := p.batches().Access(ctx); errors.Is(err, kube.ErrNoAccess) {
+	err = p.batches().Access(ctx)
+	p.metrics.Journal.SetEnabled(!errors.Is(err, kube.ErrNoAccess))
+	if errors.Is(err, kube.ErrNoAccess) && p.config.Journal.Mode == options.JournalRequired {
 		return err
 	}
 	return nil
