@@ -71,7 +71,8 @@ func (s *story) tellCalls(ctx context.Context) {
 	}
 }
 
-// describe shows a call with the keys of its secrets, never their values.
+// describe shows a call, how it ended and why, with the keys of its secrets, never their
+// values.
 func describe(call control.Call) string {
 	text := call.Method + " " + call.VolumeID
 	switch call.Method {
@@ -89,7 +90,11 @@ func describe(call control.Call) string {
 	if len(call.Secrets) > 0 {
 		text += ", with secrets of the keys " + strings.Join(slices.Sorted(maps.Keys(call.Secrets)), ", ")
 	}
-	return text + ": " + call.Code.String()
+	text += ": " + call.Code.String()
+	if call.Message != "" {
+		text += ", " + call.Message
+	}
+	return text
 }
 
 func size(r *csipb.CapacityRange) string {

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/driver/control"
 )
 
@@ -41,5 +43,17 @@ func TestEachCallIsToldOnce(t *testing.T) {
 	}
 	if len(teller.told) > 0 {
 		t.Errorf("it remembers %v", teller.told)
+	}
+}
+
+// TestFailuresAreExplained: a code alone does not tell a user whether to worry.
+func TestFailuresAreExplained(t *testing.T) {
+	call := control.Call{
+		Method: "DeleteVolume", VolumeID: "vol-1", Secrets: map[string]string{"password": "hidden"},
+		Code: codes.FailedPrecondition, Message: "the volume is in use",
+	}
+	want := "DeleteVolume vol-1, with secrets of the keys password: FailedPrecondition, the volume is in use"
+	if got := describe(call); got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
