@@ -119,14 +119,14 @@ func With(ctx context.Context, options Options, logs Logs, run func(*Stage) erro
 		return err
 	}
 	defer func() {
-		failed := err != nil && !interrupted(ctx, err)
+		failed := err != nil && !Interrupted(ctx, err)
 		err = errors.Join(err, s.End(logs.Keep || failed, logs.Tell))
 	}()
 	return run(s)
 }
 
-// interrupted reports whether an error is only that the context has ended.
-func interrupted(ctx context.Context, err error) bool {
+// Interrupted reports whether an error is only that the context has ended.
+func Interrupted(ctx context.Context, err error) bool {
 	return ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx)))
 }
 

@@ -25,7 +25,7 @@ func TestInterrupted(t *testing.T) {
 		"an interruption by its cause":    {ended, fmt.Errorf("waiting: %w", signal), true},
 		"a time that is over":             {running, context.DeadlineExceeded, false},
 	} {
-		if got := interrupted(c.ctx, c.err); got != c.want {
+		if got := Interrupted(c.ctx, c.err); got != c.want {
 			t.Errorf("%s: %t, want %t", name, got, c.want)
 		}
 	}
