@@ -13,25 +13,45 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/driver/control"
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/wait"
 )
 
 const followEvery = 50 * time.Millisecond
 
 // teller tells of each call that changes something at the driver, once.
 type teller struct {
-	mu    sync.Mutex
+	mu sync.Mutex
+	// after is the number up to which all calls have ended, and are told.
 	after int64
+	// told are the calls after that which are told: an earlier one has not ended yet.
+	told map[int64]bool
+}
+
+// next returns the calls that have ended and are not told, and takes them for told. The
+// calls are all those after the number, in the order of their arrival, which is not that of
+// their ends.
+func (t *teller) next(calls []control.Call) []control.Call {
+	var ended []control.Call
+	awaited := false
+	for _, call := range calls {
+		running := call.Finished.IsZero()
+		awaited = awaited || running
+		if !running && !t.told[call.Seq] {
+			ended = append(ended, call)
+			t.told[call.Seq] = true
+		}
+		if !awaited {
+			t.after = call.Seq
+			delete(t.told, call.Seq)
+		}
+	}
+	return ended
 }
 
 // followCalls tells of calls as they come.
 func (s *story) followCalls(ctx context.Context) {
-	for {
+	for wait.Sleep(ctx, followEvery) {
 		s.tellCalls(ctx)
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(followEvery):
-		}
 	}
 }
 
@@ -40,19 +60,19 @@ func (s *story) tellCalls(ctx context.Context) {
 	s.calls.mu.Lock()
 	defer s.calls.mu.Unlock()
 	told := []string{"CreateVolume", "DeleteVolume", "ControllerExpandVolume", "NodeExpandVolume", "NodeStageVolume", "NodePublishVolume", "NodeUnpublishVolume", "NodeUnstageVolume"}
-	calls, err := s.driver.Control.Calls(ctx, control.Filter{State: control.Finished, After: s.calls.after})
+	calls, err := s.driver.Control.Calls(ctx, control.Filter{After: s.calls.after})
 	if err != nil {
 		return // the story ends, or the next look tells
 	}
-	for _, call := range calls {
-		s.calls.after = max(s.calls.after, call.Seq)
+	for _, call := range s.calls.next(calls) {
 		if slices.Contains(told, call.Method) {
 			s.line("driver: " + describe(call))
 		}
 	}
 }
 
-// describe shows a call with the keys of its secrets, never their values.
+// describe shows a call, how it ended and why, with the keys of its secrets, never their
+// values.
 func describe(call control.Call) string {
 	text := call.Method + " " + call.VolumeID
 	switch call.Method {
@@ -70,7 +90,11 @@ func describe(call control.Call) string {
 	if len(call.Secrets) > 0 {
 		text += ", with secrets of the keys " + strings.Join(slices.Sorted(maps.Keys(call.Secrets)), ", ")
 	}
-	return text + ": " + call.Code.String()
+	text += ": " + call.Code.String()
+	if call.Message != "" {
+		text += ", " + call.Message
+	}
+	return text
 }
 
 func size(r *csipb.CapacityRange) string {

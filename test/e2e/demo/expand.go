@@ -7,13 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
-
-	"github.com/csi-provisioner/csi-provisioner/test/e2e/wait"
 )
 
 // expanded is the size that the user asks for in the end.
@@ -36,22 +29,10 @@ func (s *story) credentialsFile() (string, error) {
 // expand has the claim ask for more while the pod uses it.
 func (s *story) expand(ctx context.Context) error {
 	s.chapter("The user asks for " + expanded + " while the pod goes on; the driver expands the file system only with the credentials")
-	client := s.stage.Client.CoreV1().PersistentVolumeClaims(metav1.NamespaceDefault)
-	patch := fmt.Appendf(nil, `{"spec":{"resources":{"requests":{"storage":%q}}}}`, expanded)
-	if _, err := client.Patch(ctx, "csi-pvc", types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
-		return fmt.Errorf("asking for %s: %w", expanded, err)
+	if err := s.claims.Expand(ctx, claimName, expanded); err != nil {
+		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	err := wait.Until(ctx, "the claim is expanded", func() (bool, error) {
-		claim, err := client.Get(ctx, "csi-pvc", metav1.GetOptions{})
-		if err != nil {
-			return false, err
-		}
-		size := claim.Status.Capacity[corev1.ResourceStorage]
-		return size.Cmp(resource.MustParse(expanded)) == 0, nil
-	})
-	if err != nil {
+	if _, err := s.claims.WaitSize(ctx, claimName, expanded); err != nil {
 		return err
 	}
 	s.tellCalls(ctx)

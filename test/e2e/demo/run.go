@@ -5,7 +5,6 @@ package demo
 
 import (
 	"context"
-	"errors"
 	"io"
 	"os"
 	"time"
@@ -25,27 +24,38 @@ type Options struct {
 }
 
 // Run tells the story. Without root it leaves out the kubelet, and with it the pod.
-func Run(ctx context.Context, options Options) (err error) {
+func Run(ctx context.Context, options Options) error {
 	n := &narrator{out: options.Out, begin: time.Now()}
 	root := os.Geteuid() == 0
 	n.chapter("A Kubernetes cluster starts")
 	if !root {
 		n.line("without root there is no kubelet: the story ends with the bound claim")
 	}
-	s, err := stage.Open(ctx, stage.Options{Kubelet: root, Progress: n.line})
+	err := stage.With(ctx, stage.Options{Kubelet: root, Progress: n.line}, stage.Logs{Tell: n.line}, func(s *stage.Stage) error {
+		defer n.chapter("Cleaning up")
+		return play(ctx, n, s, options.Keep)
+	})
 	if err != nil {
 		return err
 	}
-	defer func() {
-		n.chapter("Cleaning up")
-		err = errors.Join(err, s.Close())
-		n.line("everything that was started is gone")
-	}()
-	story := &story{narrator: n, stage: s}
+	n.line("everything that was started has ended, and is removed")
+	return nil
+}
+
+// play tells the story on a stage. The calls of the driver are told as they come.
+func play(ctx context.Context, n *narrator, s *stage.Stage, keep bool) error {
+	story := newStory(n, s)
+	following, cancel := context.WithCancel(ctx)
+	defer story.followers.Wait()
+	defer cancel()
+	if err := story.startPrograms(ctx); err != nil {
+		return err
+	}
+	story.followers.Go(func() { story.followCalls(following) })
 	if err := story.tell(ctx); err != nil {
 		return err
 	}
-	if !options.Keep {
+	if !keep {
 		return story.end(ctx)
 	}
 	n.chapter("Everything goes on until Ctrl-C")

@@ -5,13 +5,15 @@ import (
 	_ "embed" // the manifests
 	"fmt"
 	"path/filepath"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/inventory"
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/load"
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/stage"
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/wait"
 )
@@ -28,24 +30,44 @@ var claimManifest string
 //go:embed pod.yaml
 var podManifest string
 
-// patience bounds each step of the story.
-const patience = 30 * time.Second
+// The names of what the manifests make, and the size that the claim asks for at first.
+const (
+	claimName = "csi-pvc"
+	podName   = "app"
+	requested = "6Gi"
+)
+
+// patience bounds each step of the story; on a busy machine things take long.
+const (
+	patience = time.Minute
+	askEvery = 50 * time.Millisecond
+)
 
 type story struct {
 	*narrator
 	stage  *stage.Stage
+	api    load.API
+	claims load.Claims
 	driver *stage.Driver
 	calls  teller
+	// followers tell of the driver's calls.
+	followers sync.WaitGroup
+	// volume is the name of the claim's PersistentVolume.
 	volume string
 	// mount is where the pod has the volume.
 	mount string
 }
 
+func newStory(n *narrator, s *stage.Stage) *story {
+	api := load.API{Client: s.Client, Patience: wait.Patience{For: patience, Every: askEvery}}
+	return &story{
+		narrator: n, stage: s, api: api, claims: api.Claims(metav1.NamespaceDefault),
+		calls: teller{told: map[int64]bool{}},
+	}
+}
+
 // tell tells the story up to the point where everything is in use.
 func (s *story) tell(ctx context.Context) error {
-	if err := s.startPrograms(ctx); err != nil {
-		return err
-	}
 	s.chapter("An administrator makes a Secret, and a class whose parameters name it")
 	s.quote(storyManifest)
 	if err := s.stage.Apply(ctx, storyManifest); err != nil {
@@ -95,42 +117,45 @@ func (s *story) startPrograms(ctx context.Context) error {
 		return err
 	}
 	s.line("csi-provisioner is ready, with the rights of deploy/kubernetes/rbac.yaml and no others")
-	go s.followCalls(ctx)
 	return nil
 }
 
 func (s *story) waitBound(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	err := wait.Until(ctx, "the claim is bound", func() (bool, error) {
-		claim, err := s.stage.Client.CoreV1().PersistentVolumeClaims(metav1.NamespaceDefault).Get(ctx, "csi-pvc", metav1.GetOptions{})
-		if err != nil {
-			return false, err
-		}
-		s.volume = claim.Spec.VolumeName
-		return claim.Status.Phase == corev1.ClaimBound, nil
-	})
-	if err != nil {
+	var err error
+	if s.volume, err = s.claims.WaitSize(ctx, claimName, requested); err != nil {
 		return err
 	}
 	s.tellCalls(ctx)
-	s.line("claim csi-pvc is bound to PersistentVolume " + s.volume)
+	s.line("claim " + claimName + " is bound to PersistentVolume " + s.volume)
 	return s.showEvents(ctx)
 }
+
+// eventsOfSuccess is the number of events about a claim whose volume is made at the first
+// try: one at the beginning, one at the end.
+const eventsOfSuccess = 2
 
 // showEvents shows the sidecar's events about the claim. They are sent in the
 // background, so the last may still be under way.
 func (s *story) showEvents(ctx context.Context) error {
-	return wait.Until(ctx, "the claim's events are there", func() (bool, error) {
-		events, err := s.stage.Client.CoreV1().Events(metav1.NamespaceDefault).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.name=csi-pvc,source!=persistentvolume-controller"})
-		if err != nil || len(events.Items) < 2 {
-			return false, err
+	ofSidecar := metav1.ListOptions{FieldSelector: "source!=persistentvolume-controller,involvedObject.name=" + claimName}
+	var events []corev1.Event
+	err := s.api.Patience.Try(ctx, "waiting for the claim's events", func() error {
+		list, err := s.stage.Client.CoreV1().Events(metav1.NamespaceDefault).List(ctx, ofSidecar)
+		if err != nil {
+			return err
 		}
-		for _, event := range events.Items {
-			s.line(fmt.Sprintf("event on the claim: %s %s: %s", event.Type, event.Reason, event.Message))
+		if events = list.Items; len(events) < eventsOfSuccess {
+			return fmt.Errorf("there are %d", len(events))
 		}
-		return true, nil
+		return nil
 	})
+	if err != nil {
+		return err
+	}
+	for _, event := range events {
+		s.line(fmt.Sprintf("event on the claim: %s %s: %s", event.Type, event.Reason, event.Message))
+	}
+	return nil
 }
 
 func (s *story) runPod(ctx context.Context) error {
@@ -139,11 +164,12 @@ func (s *story) runPod(ctx context.Context) error {
 		return err
 	}
 	var pod *corev1.Pod
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	err := wait.Until(ctx, "the pod runs", func() (found bool, err error) {
-		pod, err = s.stage.Client.CoreV1().Pods(metav1.NamespaceDefault).Get(ctx, "app", metav1.GetOptions{})
-		return err == nil && pod.Status.Phase == corev1.PodRunning, err
+	err := s.api.Patience.Try(ctx, "waiting for pod "+podName, func() (err error) {
+		pod, err = s.stage.Client.CoreV1().Pods(metav1.NamespaceDefault).Get(ctx, podName, metav1.GetOptions{})
+		if err == nil && pod.Status.Phase != corev1.PodRunning {
+			return fmt.Errorf("it is %s: %v", pod.Status.Phase, pod.Status.Conditions)
+		}
+		return err
 	})
 	if err != nil {
 		return err
@@ -169,35 +195,22 @@ func (s *story) showVolume(ctx context.Context) error {
 	return nil
 }
 
-// end deletes pod and claim; the volume goes with them.
+// end deletes pod and claim, and shows that nothing is left of the volume.
 func (s *story) end(ctx context.Context) error {
-	s.chapter("The claim goes, and so does the volume")
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	core := s.stage.Client.CoreV1()
+	s.chapter("The user deletes the pod and the claim; the volume is deleted with the claim")
 	if s.stage.Kubelet {
-		if err := core.Pods(metav1.NamespaceDefault).Delete(ctx, "app", metav1.DeleteOptions{}); err != nil {
+		if err := s.stage.Client.CoreV1().Pods(metav1.NamespaceDefault).Delete(ctx, podName, metav1.DeleteOptions{}); err != nil {
 			return fmt.Errorf("deleting the pod: %w", err)
 		}
 	}
-	if err := core.PersistentVolumeClaims(metav1.NamespaceDefault).Delete(ctx, "csi-pvc", metav1.DeleteOptions{}); err != nil {
-		return fmt.Errorf("deleting the claim: %w", err)
+	if err := s.claims.Delete(ctx, claimName); err != nil {
+		return err
 	}
-	err := wait.Until(ctx, "the PersistentVolume is gone", func() (bool, error) {
-		_, err := core.PersistentVolumes().Get(ctx, s.volume, metav1.GetOptions{})
-		if apierrors.IsNotFound(err) {
-			return true, nil
-		}
-		return false, err
-	})
-	if err != nil {
+	reader := inventory.Reader{Client: s.stage.Client, Driver: s.driver, IsUsers: inventory.InNamespace(metav1.NamespaceDefault)}
+	if err := reader.WaitEmpty(ctx, s.api.Patience); err != nil {
 		return err
 	}
 	s.tellCalls(ctx)
-	volumes, err := s.driver.Control.Volumes(ctx)
-	if err != nil {
-		return err
-	}
-	s.line(fmt.Sprintf("PersistentVolume %s is gone; the driver has %d volumes", s.volume, len(volumes)))
+	s.line("PersistentVolume " + s.volume + " is gone, the driver has no volume, and the journal is empty")
 	return nil
 }

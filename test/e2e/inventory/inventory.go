@@ -11,6 +11,7 @@ import (
 
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/driver/control"
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/stage"
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/wait"
 )
 
 // JournalLabel is the label of the journal's ConfigMaps; its value is the driver's name.
@@ -74,6 +75,23 @@ func (r Reader) Read(ctx context.Context) (Inventory, error) {
 		return found, fmt.Errorf("listing the driver's volumes: %w", err)
 	}
 	return found, nil
+}
+
+// WaitEmpty waits until there is nothing: no claim of the driver's users, no volume, and no
+// batch of the journal.
+func (r Reader) WaitEmpty(ctx context.Context, patience wait.Patience) error {
+	return patience.Try(ctx, "waiting until nothing is left", func() error {
+		left, err := r.Read(ctx)
+		if err == nil && left.Size() > 0 {
+			return fmt.Errorf("there are %s", left)
+		}
+		return err
+	})
+}
+
+// InNamespace has the users be those of one namespace.
+func InNamespace(name string) func(namespace string) bool {
+	return func(namespace string) bool { return namespace == name }
 }
 
 // Batches lists the names of the objects that the journal of a driver has, no more than

@@ -18,6 +18,8 @@ type Options struct {
 	Pairs int
 	// Flags are further ones of the sidecar.
 	Flags []string
+	// KeepLogs keeps the logs of each cluster; after a failure they are kept anyway.
+	KeepLogs bool
 	// Progress is told what happens.
 	Progress func(message string)
 }
@@ -53,15 +55,16 @@ func Run(ctx context.Context, options Options) (*Figures, error) {
 
 // measure takes one sample on a new cluster.
 func measure(ctx context.Context, mode string, options Options) (sample Sample, err error) {
-	s, err := stage.Open(ctx, stage.Options{Bare: true})
-	if err != nil {
-		return Sample{}, err
-	}
-	defer func() {
-		if closing := s.Close(); err == nil {
-			err = closing
-		}
-	}()
+	logs := stage.Logs{Keep: options.KeepLogs, Tell: options.Progress}
+	err = stage.With(ctx, stage.Options{Bare: true}, logs, func(s *stage.Stage) (err error) {
+		sample, err = measureOn(ctx, s, mode, options)
+		return err
+	})
+	return sample, err
+}
+
+// measureOn takes one sample.
+func measureOn(ctx context.Context, s *stage.Stage, mode string, options Options) (sample Sample, err error) {
 	b, err := newBench(ctx, s, mode, options)
 	if err != nil {
 		return Sample{}, err

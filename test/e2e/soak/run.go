@@ -154,14 +154,8 @@ func (k *soak) watch(over context.Context) ([]Sample, error) {
 
 // nothingLeft waits until nothing is left of any volume, and the journal is empty.
 func (k *soak) nothingLeft(ctx context.Context) error {
-	reader := inventory.Reader{Client: k.cluster.Client, Driver: k.driver, IsUsers: func(name string) bool { return name == namespace }}
-	return k.cluster.Patience.Try(ctx, "waiting until nothing is left", func() error {
-		left, err := reader.Read(ctx)
-		if err == nil && left.Size() > 0 {
-			return fmt.Errorf("there are %s", left)
-		}
-		return err
-	})
+	reader := inventory.Reader{Client: k.cluster.Client, Driver: k.driver, IsUsers: inventory.InNamespace(namespace)}
+	return reader.WaitEmpty(ctx, k.cluster.Patience)
 }
 
 // stopPatience bounds the end of the sidecar.

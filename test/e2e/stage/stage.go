@@ -102,6 +102,34 @@ func (s *Stage) End(keepLogs bool, progress func(message string)) error {
 	return errors.Join(err, s.Close())
 }
 
+// Logs is what becomes of a stage's logs.
+type Logs struct {
+	// Keep keeps them also when nothing has failed.
+	Keep bool
+	// Tell is told where they are, if they are kept.
+	Tell func(message string)
+}
+
+// With runs something on a stage that is opened for it, and closes the stage. The logs
+// are kept after a failure, and removed after an interruption, unless they are to be kept
+// anyway.
+func With(ctx context.Context, options Options, logs Logs, run func(*Stage) error) (err error) {
+	s, err := Open(ctx, options)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		failed := err != nil && !Interrupted(ctx, err)
+		err = errors.Join(err, s.End(logs.Keep || failed, logs.Tell))
+	}()
+	return run(s)
+}
+
+// Interrupted reports whether an error is only that the context has ended.
+func Interrupted(ctx context.Context, err error) bool {
+	return ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx)))
+}
+
 // Manifests returns the path of the directory with what a user applies.
 func (s *Stage) Manifests() string { return filepath.Join(s.top, "deploy", "kubernetes") }
 

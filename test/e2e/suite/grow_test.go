@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/driver/control"
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/load"
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/proxy"
 )
 
@@ -386,7 +387,7 @@ func TestGrowEphemeral(t *testing.T) {
 	class := s.growingClass("sc", nil)
 	pod := podWith("user", &corev1.PersistentVolumeClaim{})
 	pod.Spec.Volumes[0].VolumeSource = corev1.VolumeSource{Ephemeral: &corev1.EphemeralVolumeSource{
-		VolumeClaimTemplate: &corev1.PersistentVolumeClaimTemplate{Spec: claimSpec(class)},
+		VolumeClaimTemplate: &corev1.PersistentVolumeClaimTemplate{Spec: load.ClaimSpec(class)},
 	}}
 	s.makePod(pod)
 	s.running("user")

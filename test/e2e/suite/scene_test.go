@@ -11,10 +11,10 @@ import (
 	csipb "github.com/container-storage-interface/spec/lib/go/csi"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/driver/control"
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/load"
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/stage"
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/wait"
 )
@@ -127,7 +127,7 @@ func (s *scene) claim(name, class string, changes ...func(*corev1.PersistentVolu
 	s.Helper()
 	claim := &corev1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: s.id},
-		Spec:       claimSpec(class),
+		Spec:       load.ClaimSpec(class),
 	}
 	for _, change := range changes {
 		change(claim)
@@ -135,14 +135,6 @@ func (s *scene) claim(name, class string, changes ...func(*corev1.PersistentVolu
 	made, err := shared.Client.CoreV1().PersistentVolumeClaims(s.id).Create(s.ctx, claim, metav1.CreateOptions{})
 	s.must(err)
 	return made
-}
-
-func claimSpec(class string) corev1.PersistentVolumeClaimSpec {
-	return corev1.PersistentVolumeClaimSpec{
-		StorageClassName: &class,
-		AccessModes:      []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
-		Resources:        corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}},
-	}
 }
 
 // until waits until the condition holds.

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -26,10 +28,21 @@ func newChaos() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "chaos",
 		Short: "Look for lost volumes while the sidecar is killed and everything fails",
-		Example: `  e2e chaos --volumes=10000 --program=bin/chaos-provisioner \
+		Long: `Look for lost volumes while the sidecar is killed and everything around it fails: the
+driver, the API server, and the connections to them.
+
+Rounds are played until the driver has made --volumes volumes, or until --rounds or
+--duration is reached. --program tests this project's sidecar, --peers tests
+external-provisioner and external-resizer; with both, one table shows their figures side by
+side. The exit code is 1 if anything is wrong with this project's sidecar.
+docs/reliability.md explains the figures.`,
+		Example: `  bin/e2e chaos --volumes=10000 --program=bin/chaos-provisioner \
     --peers=bin/peer-provisioner,bin/peer-resizer --peer-volumes=1000`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.validate(); err != nil {
+				return err
+			}
 			return onStage(cmd, f.keepLogs, func(s *stage.Stage) error { return f.run(cmd.Context(), s) })
 		},
 	}
@@ -40,13 +53,24 @@ func newChaos() *cobra.Command {
 	programFlagsFlag(set, &f.programFlags)
 	outFlag(set, &f.out)
 	keepLogsFlag(set, &f.keepLogs)
-	set.StringVar(&f.program, "program", "", "path of the sidecar, built with the tag failpoints (empty: none)")
-	set.StringSliceVar(&f.peers, "peers", nil, "paths of external-provisioner and external-resizer (empty: none)")
-	set.IntVar(&f.volumes, "volumes", 1000, "go on until the driver has made that many, at least")
-	set.IntVar(&f.peerVolumes, "peer-volumes", 1000, "the same for the peers")
-	set.IntVar(&f.options.Rounds, "rounds", 0, "play no more than that (0: no limit)")
-	set.StringVar(&f.with, "with", "", "put the figures of an earlier run, a JSON `file`, beside those of this one")
+	set.StringVar(&f.program, "program", "", "`path` of the sidecar, built with the tag failpoints (empty: do not test it)")
+	set.StringSliceVar(&f.peers, "peers", nil, "`paths` of external-provisioner and external-resizer (empty: do not test them)")
+	countFlag(set, &f.volumes, "volumes", 1000, "stop when the driver has made this many volumes for the sidecar")
+	countFlag(set, &f.peerVolumes, "peer-volumes", 1000, "stop when the driver has made this many volumes for the peers")
+	set.IntVar(&f.options.Rounds, "rounds", 0, "stop after this many rounds (0: no limit)")
+	set.StringVar(&f.with, "with", "", "show the figures of an earlier run, a JSON `file`, beside those of this one")
 	return cmd
+}
+
+// validate finds what is wrong with the flags before a cluster is started.
+func (f chaosFlags) validate() error {
+	switch {
+	case f.program == "" && len(f.peers) == 0:
+		return errors.New("there is nothing to test: set --program, --peers or both")
+	case len(f.peers) != 0 && len(f.peers) != 2:
+		return fmt.Errorf("--peers takes two paths, and not %d: external-provisioner,external-resizer", len(f.peers))
+	}
+	return nil
 }
 
 // run fails when anything is wrong with this project's sidecar.

@@ -28,8 +28,8 @@ func newCluster() *cobra.Command {
 		},
 	}
 	set := cmd.Flags()
-	set.StringVar(&kubelet, "kubelet", "auto", "run a kubelet, which needs root: `true, false or auto`, which is whether there is root")
-	set.StringVar(&options.Dir, "dir", "", "`directory` of the cluster, empty or yet to be made, removed in the end (default: a temporary one)")
+	set.StringVar(&kubelet, "kubelet", "auto", "whether to run a kubelet, which needs root: `true, false or auto`, which runs one if this program runs as root")
+	set.StringVar(&options.Dir, "dir", "", "`directory` of the cluster, which must be empty or not exist, and is removed at the end (default: a temporary one)")
 	set.StringVar(&options.NodeName, "node-name", cluster.DefaultNodeName, "`name` of the kubelet's node")
 	return cmd
 }

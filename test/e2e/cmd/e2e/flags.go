@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -16,15 +15,15 @@ import (
 // meaning.
 
 func seedFlag(set *pflag.FlagSet, value *uint64) {
-	set.Uint64Var(value, "seed", 1, "number from which everything random follows")
+	set.Uint64Var(value, "seed", 1, "`number` that determines every random choice")
 }
 
 func durationFlag(set *pflag.FlagSet, value *time.Duration, byDefault time.Duration) {
-	set.DurationVar(value, "duration", byDefault, "how long it takes; what has begun by then is finished (0: no limit)")
+	set.DurationVar(value, "duration", byDefault, "stop after this time; what has begun by then is finished")
 }
 
 func lanesFlag(set *pflag.FlagSet, value *int) {
-	set.IntVar(value, "lanes", 4, "how many are run at one time")
+	countFlag(set, value, "lanes", 4, "how many rounds or scenarios run at one time")
 }
 
 func programFlagsFlag(set *pflag.FlagSet, value *[]string) {
@@ -43,13 +42,8 @@ func keepLogsFlag(set *pflag.FlagSet, value *bool) {
 func say(message string) { fmt.Println(message) }
 
 // onStage runs something on a cluster that is started for it.
-func onStage(cmd *cobra.Command, keepLogs bool, run func(*stage.Stage) error) (err error) {
-	s, err := stage.Open(cmd.Context(), stage.Options{Progress: say})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.End(keepLogs || err != nil, say)) }()
-	return run(s)
+func onStage(cmd *cobra.Command, keepLogs bool, run func(*stage.Stage) error) error {
+	return stage.With(cmd.Context(), stage.Options{Progress: say}, stage.Logs{Keep: keepLogs, Tell: say}, run)
 }
 
 // show prints a report, and writes it to the file.

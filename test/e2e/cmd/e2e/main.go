@@ -12,6 +12,8 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 	"k8s.io/klog/v2"
+
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/stage"
 )
 
 func main() {
@@ -20,9 +22,18 @@ func main() {
 	err := newCommand().ExecuteContext(ctx)
 	restore()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "e2e:", err)
+		fmt.Fprintln(os.Stderr, "e2e:", explain(ctx, err))
 		os.Exit(1)
 	}
+}
+
+// explain says why the program ends. What was waited for does not matter to a user who
+// pressed Ctrl-C.
+func explain(ctx context.Context, err error) string {
+	if stage.Interrupted(ctx, err) {
+		return "interrupted"
+	}
+	return err.Error()
 }
 
 func newCommand() *cobra.Command {

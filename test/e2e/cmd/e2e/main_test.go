@@ -44,7 +44,17 @@ func TestSharedFlags(t *testing.T) {
 }
 
 func TestWrongArguments(t *testing.T) {
-	for _, arguments := range [][]string{{"chaos", "extra"}, {"soak", "--duration=long"}, {"cluster", "--kubelet=maybe"}, {"unknown"}} {
+	for _, arguments := range [][]string{
+		{"chaos"}, // would test nothing, and pass
+		{"chaos", "--peers=external-provisioner"},
+		{"chaos", "--program=sidecar", "--lanes=0"},
+		{"chaos", "--program=sidecar", "extra"},
+		{"price", "--pairs=none"},
+		{"soak", "--duration=long"},
+		{"soak", "--duration=0s"},
+		{"cluster", "--kubelet=maybe"},
+		{"unknown"},
+	} {
 		cmd := newCommand()
 		cmd.SetArgs(arguments)
 		if err := cmd.ExecuteContext(t.Context()); err == nil {

@@ -15,7 +15,10 @@ func newPrice() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "price",
 		Short: "Measure what the journal costs: bursts of claims with it and without it, in turns",
-		Args:  cobra.NoArgs,
+		Long: `Measure what the journal costs: the times, the writes to the API server and the CPU time of
+bursts of claims, and of claims that come alone, with the journal and without it, in turns.
+Each measurement is on a new cluster. docs/reliability.md explains the figures.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			measured, err := price.Run(cmd.Context(), options)
 			if err != nil {
@@ -33,8 +36,9 @@ func newPrice() *cobra.Command {
 	set := cmd.Flags()
 	programFlagsFlag(set, &options.Flags)
 	outFlag(set, &out)
-	set.IntVar(&options.Claims, "claims", 3000, "claims in a burst")
-	set.IntVar(&options.Lone, "lone", 30, "claims that come alone")
-	set.IntVar(&options.Pairs, "pairs", 5, "how often both modes are measured")
+	keepLogsFlag(set, &options.KeepLogs)
+	countFlag(set, &options.Claims, "claims", 3000, "number of claims in a burst")
+	countFlag(set, &options.Lone, "lone", 30, "number of claims that come alone, one after the other")
+	countFlag(set, &options.Pairs, "pairs", 5, "how often to measure both with the journal and without it")
 	return cmd
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,8 +20,14 @@ func newSoak() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "soak",
 		Short: "Create, expand and delete volumes for a long time, with faults, and see whether the sidecar grows",
-		Args:  cobra.NoArgs,
+		Long: `Create, expand and delete volumes for a long time, while the sidecar, the driver and the
+API server have faults, and see whether the sidecar's memory, goroutines or open files
+grow. docs/reliability.md explains the figures.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if options.Duration <= 0 {
+				return fmt.Errorf("--duration=%s: must be more than 0", options.Duration)
+			}
 			options.SampleEvery = max(options.Duration/samples, 100*time.Millisecond)
 			return onStage(cmd, keepLogs, func(s *stage.Stage) error { return runSoak(cmd, s, options, out) })
 		},
@@ -30,7 +37,7 @@ func newSoak() *cobra.Command {
 	seedFlag(set, &options.Seed)
 	outFlag(set, &out)
 	keepLogsFlag(set, &keepLogs)
-	set.IntVar(&options.Users, "users", 10, "claims that exist at one time")
+	countFlag(set, &options.Users, "users", 10, "number of claims that exist at one time")
 	set.DurationVar(&options.Rest, "rest", 500*time.Millisecond, "time between two claims of a user")
 	set.DurationVar(&options.FaultEvery, "fault-every", 10*time.Second, "time between two faults, on average")
 	return cmd
