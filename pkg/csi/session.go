@@ -193,7 +193,7 @@ func (s *Session) ask(ctx context.Context) (Info, error) {
 }
 
 // askNode asks for the capabilities of the node service, if the driver serves it
-// at the same socket: that tells that volumes are grown on their nodes.
+// at the same socket: that tells that volumes are expanded on their nodes.
 func (s *Session) askNode(ctx context.Context, known capability.Set) (capability.Set, error) {
 	node, err := csipb.NewNodeClient(s.conn).NodeGetCapabilities(ctx, &csipb.NodeGetCapabilitiesRequest{})
 	switch status.Code(err) {

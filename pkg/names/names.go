@@ -94,7 +94,7 @@ const (
 	ReasonVolumeFailedDelete    = "VolumeFailedDelete"
 )
 
-// Growing a volume.
+// Expanding a volume.
 const (
 	// StorageResizer names the driver that shall expand a claim's volume where
 	// that is not the volume's own: kube-controller-manager writes it on claims

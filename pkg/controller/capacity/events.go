@@ -83,7 +83,7 @@ func (c *Controller) ObjectGone(object *storagev1.CSIStorageCapacity) {
 }
 
 // VolumeChanged tells of a volume of the driver as it was, nil for one that
-// appears, and is. One that is new, or has grown, has taken capacity.
+// appears, and is. One that is new, or expanded, has taken capacity.
 func (c *Controller) VolumeChanged(old, volume *corev1.PersistentVolume) {
 	if old == nil || !sameSize(old, volume) {
 		c.VolumeGone(volume)
