@@ -18,7 +18,7 @@ const (
 	// spec.storageClassName.
 	StorageClassBeta = "volume.beta.kubernetes.io/storage-class"
 	// SelectedNode names the node that the scheduler has chosen for the first
-	// pod of a claim whose class binds late.
+	// pod of a claim whose class has WaitForFirstConsumer.
 	SelectedNode = "volume.kubernetes.io/selected-node"
 	// SelectedNodeAlpha is the older name of [SelectedNode].
 	SelectedNodeAlpha = "volume.alpha.kubernetes.io/selected-node"

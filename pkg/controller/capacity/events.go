@@ -122,7 +122,7 @@ func (c *Controller) Exhausted(request *csipb.CreateVolumeRequest) {
 	c.lookAtSegment(segment.String())
 }
 
-// DriverBack tells that the driver has come back.
+// DriverBack tells that the driver has reconnected.
 func (c *Controller) DriverBack() { c.engine.Wake(controller.DriverReconnected()) }
 
 func (c *Controller) lookAtSegment(segment string) {

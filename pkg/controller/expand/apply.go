@@ -49,7 +49,7 @@ func (c *Controller) apply(ctx context.Context, in expand.Input, d expand.Decisi
 
 // goOn decides anew after what the last decision wanted written to the volume
 // first. A write that the API server, or a webhook of it, does not keep is an
-// error rather than tried for ever.
+// error rather than tried indefinitely.
 func (c *Controller) goOn(ctx context.Context, in expand.Input, last expand.Decision, volume *corev1.PersistentVolume) (controller.Result, error) {
 	in.Volume = volume
 	next := expand.Decide(in)

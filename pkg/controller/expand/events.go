@@ -68,7 +68,7 @@ func state(claim *corev1.PersistentVolumeClaim) corev1.ClaimResourceStatus {
 // failed reports an error on the claim; it is retried after a back-off.
 func (c *Controller) failed(in expand.Input, err error) (controller.Result, error) {
 	if errors.Is(err, csi.ErrStopping) {
-		return controller.Result{}, err // nothing that anybody must mend
+		return controller.Result{}, err // nothing that anybody must fix
 	}
 	c.report(in.Claim, err)
 	return controller.Result{WaitFor: []controller.Dependency{controller.DriverReconnected()}}, err
