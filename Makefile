@@ -71,7 +71,7 @@ chaos: programs peers ## Look for lost volumes, for half an hour, in this sideca
 	  --peers=$(BIN)/peer-provisioner,$(BIN)/peer-resizer --peer-volumes=$(CHAOS_PEER_VOLUMES) --out=$(CHAOS_OUT)
 
 .PHONY: soak
-soak: programs ## Create, expand and delete volumes for an hour, with faults, and see whether the sidecar grows (SOAK_DURATION).
+soak: programs ## Create, expand and delete volumes for an hour, with faults, and see whether the sidecar's memory grows (SOAK_DURATION).
 	@$(BIN)/e2e soak --duration=$(SOAK_DURATION) --out=$(SOAK_OUT)
 
 .PHONY: price

@@ -98,8 +98,8 @@ func ownNamespace() string {
 
 func (o auditOptions) validate() error {
 	var errs []error
-	wrong := func(flag string, value any, mend string) {
-		errs = append(errs, fmt.Errorf("--%s=%v: %s", flag, value, mend))
+	wrong := func(flag string, value any, fix string) {
+		errs = append(errs, fmt.Errorf("--%s=%v: %s", flag, value, fix))
 	}
 	if o.address == "" {
 		wrong("csi-address", o.address, "must be the path of the driver's socket")

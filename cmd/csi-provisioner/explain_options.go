@@ -56,7 +56,7 @@ func parseExplain(args []string, environment func(string) string, output io.Writ
 	flags.SetOutput(output)
 	flags.StringArrayVarP(&o.files, "filename", "f", nil, "File with manifests, as YAML or JSON; \"-\" is the standard input. May be given more than once.")
 	flags.StringVar(&o.settings.Driver, "driver", "", "Name of the CSI driver; by default that of each claim's class.")
-	flags.StringVar(&o.settings.Node, "node", "", "Node that is selected for claims that are bound late; by default the first one with the driver.")
+	flags.StringVar(&o.settings.Node, "node", "", "Node that is selected for claims of classes with WaitForFirstConsumer; by default the first one with the driver.")
 	flags.StringSliceVar(&without, "without", nil, "Capabilities that the driver does not report, such as MODIFY_VOLUME; it is taken to report all others.")
 	flags.Usage = func() { _, _ = fmt.Fprint(output, explainHelp, flags.FlagUsages()) }
 	if err := flags.Parse(own); err != nil {

@@ -69,7 +69,7 @@ func flagsPage() (string, error) {
 	}
 	retired := newTable("flag", "instead")
 	for _, flag := range options.RetiredFlags() {
-		retired.row(code("--"+flag.Name), flag.Mend)
+		retired.row(code("--"+flag.Name), flag.Fix)
 	}
 	return generated + flagsIntroduction + rows.String() +
 		gatesIntroduction + gates.String() +

@@ -62,7 +62,7 @@ func write(root string) error {
 	return nil
 }
 
-// verify returns everything that is wrong, and how to mend it.
+// verify returns everything that is wrong, and how to fix it.
 func verify(root string) error {
 	var errs []error
 	for _, p := range pages() {
@@ -85,7 +85,7 @@ func compare(path, want string) error {
 		return fmt.Errorf("%w: make generate writes it", err)
 	}
 	if line, differs := firstDifference(string(content), want); differs {
-		return fmt.Errorf("%s:%d is not what the program says: make generate mends it", path, line)
+		return fmt.Errorf("%s:%d is not what the program says: make generate fixes it", path, line)
 	}
 	return nil
 }

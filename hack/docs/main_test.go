@@ -53,7 +53,7 @@ func TestPageThatIsOld(t *testing.T) {
 	}
 	for _, name := range []string{"old.md", "missing.md"} {
 		if err := compare(filepath.Join(root, name), text); err == nil || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "make generate") {
-			t.Errorf("%s: error %v, want one with the page and the mend", name, err)
+			t.Errorf("%s: error %v, want one with the page and the fix", name, err)
 		}
 	}
 }

@@ -32,7 +32,7 @@ type Dependency struct {
 	Name string
 }
 
-// Terminal marks an error that no retry can mend: the key is not backed off,
+// Terminal marks an error that no retry can fix: the key is not backed off,
 // and is only looked at again when its [Result] says so or an object changes.
 // Terminal(nil) is nil.
 func Terminal(err error) error {

@@ -156,7 +156,7 @@ func TestListGivesUp(t *testing.T) {
 		"when a token comes twice": {func(n int, _ *csipb.ListVolumesRequest) (*csipb.ListVolumesResponse, error) {
 			return page("token"+strconv.Itoa(n%2), fmt.Sprint("volume", n)), nil
 		}, 3, `next_token "token1" twice`},
-		"when nothing new comes for ever": {func(n int, _ *csipb.ListVolumesRequest) (*csipb.ListVolumesResponse, error) {
+		"when nothing new ever comes": {func(n int, _ *csipb.ListVolumesRequest) (*csipb.ListVolumesResponse, error) {
 			return page(strconv.Itoa(n), "a"), nil
 		}, 1001, "the last 1000 pages"},
 		"when a volume has no handle": {func(int, *csipb.ListVolumesRequest) (*csipb.ListVolumesResponse, error) {

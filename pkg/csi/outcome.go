@@ -92,7 +92,7 @@ func tooLarge(s *status.Status) bool {
 
 // ClassifyExpansion returns the outcome of ControllerExpandVolume by its error: a
 // lack of resources may pass, and a size out of range, or a volume that does not
-// exist, will not. Whatever the driver has left behind, growing the volume again
+// exist, will not. Whatever the driver has left behind, expanding the volume again
 // takes it up, so no outcome is ambiguous.
 func ClassifyExpansion(err error) Outcome {
 	switch status.Code(err) {
@@ -109,7 +109,7 @@ func ClassifyExpansion(err error) Outcome {
 }
 
 // InUse tells whether the error says that the volume is in use, where the driver
-// grows only such that are not.
+// expands only such that are not.
 func InUse(err error) bool { return status.Code(err) == codes.FailedPrecondition }
 
 // NotFound tells whether the error says that the volume does not exist.

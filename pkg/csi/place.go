@@ -10,7 +10,7 @@ import (
 
 // Locate asks the driver where its node is (CSI spec, NodeGetInfo), and waits while
 // the driver is away. The result are the segments of the accessible topology; it is
-// empty for a driver without topology. From then on, a driver that comes back at
+// empty for a driver without topology. From then on, a driver that reconnects at
 // another place counts as another driver.
 func (s *Session) Locate(ctx context.Context) (map[string]string, error) {
 	place, err := s.locate(ctx)
@@ -51,7 +51,7 @@ func (s *Session) checkPlace(ctx context.Context) error {
 		return err
 	}
 	if !maps.Equal(place, s.place) {
-		return fmt.Errorf("the CSI driver has come back at another place: it was %v and is %v", s.place, place)
+		return fmt.Errorf("the CSI driver reconnected at another place: it was %v and is %v", s.place, place)
 	}
 	return nil
 }

@@ -69,11 +69,11 @@ func (s *Session) Ready() error {
 	if s.ready.Load() {
 		return nil
 	}
-	return errors.New("the connection to the CSI driver is lost: waiting for the driver to come back")
+	return errors.New("the connection to the CSI driver is lost: waiting for the driver to reconnect")
 }
 
 // Watch follows the connection until the context ends, and then returns nil. It
-// calls returned each time that the driver has come back. It returns an error
+// calls returned each time that the driver has reconnected. It returns an error
 // when the driver that is there then has another name or other capabilities:
 // what the program has set up no longer fits, and it must be started anew.
 func (s *Session) Watch(ctx context.Context, returned func()) error {
@@ -86,7 +86,7 @@ func (s *Session) Watch(ctx context.Context, returned func()) error {
 			return unlessDone(ctx, err)
 		}
 		if info.Name != s.info.Name || info.Capabilities != s.info.Capabilities {
-			return fmt.Errorf("the CSI driver has come back as another one: it was %+v and is %+v", s.info, info)
+			return fmt.Errorf("the CSI driver reconnected as another one: it was %+v and is %+v", s.info, info)
 		}
 		if err := s.checkPlace(ctx); err != nil {
 			return unlessDone(ctx, err)
@@ -193,7 +193,7 @@ func (s *Session) ask(ctx context.Context) (Info, error) {
 }
 
 // askNode asks for the capabilities of the node service, if the driver serves it
-// at the same socket: that tells that volumes are grown on their nodes.
+// at the same socket: that tells that volumes are expanded on their nodes.
 func (s *Session) askNode(ctx context.Context, known capability.Set) (capability.Set, error) {
 	node, err := csipb.NewNodeClient(s.conn).NodeGetCapabilities(ctx, &csipb.NodeGetCapabilitiesRequest{})
 	switch status.Code(err) {

@@ -241,7 +241,7 @@ func TestWatchWaitsForADriverThatRestarts(t *testing.T) {
 		close(answer)
 		<-w.returned
 		if err := w.Ready(); err != nil {
-			t.Errorf("Ready after the driver has come back: %v", err)
+			t.Errorf("Ready after the driver has reconnected: %v", err)
 		}
 	}
 	w.cancel()
@@ -249,7 +249,7 @@ func TestWatchWaitsForADriverThatRestarts(t *testing.T) {
 		t.Errorf("Watch: %v", err)
 	}
 	if again := len(w.returned); again > 0 {
-		t.Errorf("returned was called %d times more than the driver has come back", again)
+		t.Errorf("returned was called %d times more than the driver has reconnected", again)
 	}
 }
 

@@ -14,9 +14,9 @@ type Volumes interface {
 	DeleteVolume(ctx context.Context, request *csipb.DeleteVolumeRequest, options ...Option) error
 }
 
-// Growth changes volumes that exist. Both calls are idempotent (CSI spec,
+// Resizer changes volumes that exist. Both calls are idempotent (CSI spec,
 // ControllerExpandVolume and ControllerModifyVolume).
-type Growth interface {
+type Resizer interface {
 	ControllerExpandVolume(ctx context.Context, request *csipb.ControllerExpandVolumeRequest, options ...Option) (*csipb.ControllerExpandVolumeResponse, error)
 	ControllerModifyVolume(ctx context.Context, request *csipb.ControllerModifyVolumeRequest, options ...Option) error
 }
@@ -24,7 +24,7 @@ type Growth interface {
 // Driver is all that is asked of a driver.
 type Driver interface {
 	Volumes
-	Growth
+	Resizer
 }
 
 // NewDriver returns the port over a connection.

@@ -103,7 +103,7 @@ func (o *Objects) place(s *subject, settings Settings) {
 			node = slices.Min(registered)
 		}
 		node = cmp.Or(node, "NODE")
-		s.note("the class binds late: the volume is made when a pod is scheduled that uses the claim, here to node %s", node)
+		s.note("the class has the volumeBindingMode WaitForFirstConsumer: the volume is made when a pod is scheduled that uses the claim, here to node %s", node)
 		metav1.SetMetaDataAnnotation(&in.Claim.ObjectMeta, names.SelectedNode, node)
 	}
 	if in.UsesTopology() {

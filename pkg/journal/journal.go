@@ -36,7 +36,7 @@ type Options struct {
 	Judge   Judge
 	Clock   clock.Clock
 	Metrics *metrics.Journal
-	// Report is told of a problem that somebody has to mend, and with nil when
+	// Report is told of a problem that somebody has to fix, and with nil when
 	// it is over.
 	Report func(context.Context, error)
 }

@@ -170,9 +170,9 @@ func (c *Capacities) Delete(ctx context.Context, object *storagev1.CSIStorageCap
 }
 
 func capacityError(doing string, object *storagev1.CSIStorageCapacity, err error) error {
-	mend := ""
+	fix := ""
 	if apierrors.IsForbidden(err) {
-		mend = fmt.Sprintf("the service account may not: grant it the verbs get, list, watch, create, patch and delete for csistoragecapacities in namespace %q: ", object.Namespace)
+		fix = fmt.Sprintf("the service account may not: grant it the verbs get, list, watch, create, patch and delete for csistoragecapacities in namespace %q: ", object.Namespace)
 	}
-	return fmt.Errorf("%s CSIStorageCapacity %s/%s: %s%w", doing, object.Namespace, object.Name, mend, err)
+	return fmt.Errorf("%s CSIStorageCapacity %s/%s: %s%w", doing, object.Namespace, object.Name, fix, err)
 }

@@ -38,7 +38,7 @@ func (e *Events) Normal(object runtime.Object, reason, message string) {
 	e.recorder.Event(object, corev1.EventTypeNormal, reason, truncate(message))
 }
 
-// Warning reports what somebody has to mend.
+// Warning reports what somebody has to fix.
 func (e *Events) Warning(object runtime.Object, reason, message string) {
 	e.recorder.Event(object, corev1.EventTypeWarning, reason, truncate(message))
 }

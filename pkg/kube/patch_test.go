@@ -67,7 +67,7 @@ func quantity(size string) corev1.ResourceList {
 	return corev1.ResourceList{corev1.ResourceStorage: apiresource.MustParse(size)}
 }
 
-func growing() *corev1.PersistentVolumeClaim {
+func expanding() *corev1.PersistentVolumeClaim {
 	c := claim(metav1.ObjectMeta{
 		Namespace: "ns", Name: "claim", UID: "uid", ResourceVersion: "7",
 		Annotations: map[string]string{"kept": "1", "gone": "1"},
@@ -125,7 +125,7 @@ func TestPatchHoldsWhatDiffers(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			server, from := newPatching(), growing()
+			server, from := newPatching(), expanding()
 			to := from.DeepCopy()
 			c.change(to)
 			got, err := NewClaims(server).Patch(t.Context(), from, to)
@@ -175,7 +175,7 @@ func TestPatchOfVolume(t *testing.T) {
 
 func TestPatchOfNothing(t *testing.T) {
 	server := newPatching()
-	from := growing()
+	from := expanding()
 	to := from.DeepCopy()
 	if got, err := NewClaims(server).Patch(t.Context(), from, to); err != nil || got != from {
 		t.Errorf("Patch of a claim = %p, %v, want %p", got, err, from)
@@ -193,16 +193,16 @@ func TestPatchFails(t *testing.T) {
 	client := fake.NewClientset()
 	failing(client, "patch", "persistentvolumeclaims", apierrors.NewConflict(resource("persistentvolumeclaims"), "claim", errors.New("changed")))
 	failing(client, "patch", "persistentvolumes", apierrors.NewConflict(resource("persistentvolumes"), "pv", errors.New("changed")))
-	from := growing()
+	from := expanding()
 	to := from.DeepCopy()
 	to.Status.Capacity = quantity("7Gi")
 	if _, err := NewClaims(client).Patch(t.Context(), from, to); !apierrors.IsConflict(err) || !strings.Contains(err.Error(), "writing the status of claim ns/claim") {
 		t.Errorf("Patch of a claim: %v", err)
 	}
 	pv := volume(metav1.ObjectMeta{Name: "pv"}, driverName)
-	grown := pv.DeepCopy()
-	grown.Spec.Capacity = quantity("7Gi")
-	if _, err := NewVolumes(client, nil).Patch(t.Context(), pv, grown); !apierrors.IsConflict(err) || !strings.Contains(err.Error(), `writing PersistentVolume "pv"`) {
+	expanded := pv.DeepCopy()
+	expanded.Spec.Capacity = quantity("7Gi")
+	if _, err := NewVolumes(client, nil).Patch(t.Context(), pv, expanded); !apierrors.IsConflict(err) || !strings.Contains(err.Error(), `writing PersistentVolume "pv"`) {
 		t.Errorf("Patch of a volume: %v", err)
 	}
 }
@@ -211,7 +211,7 @@ func TestPatchFails(t *testing.T) {
 type dice struct{ *rand.Rand }
 
 func (d dice) claim() *corev1.PersistentVolumeClaim {
-	c := growing()
+	c := expanding()
 	c.Annotations = nil
 	for _, key := range d.some("a", "b", "c") {
 		metav1.SetMetaDataAnnotation(&c.ObjectMeta, key, d.some("x", "y")[0])

@@ -256,7 +256,7 @@ func TestFollowEndsWhenNobodyAsks(t *testing.T) {
 		time.Sleep(time.Hour)
 		f.expect(2)
 		if len(f.followed) != 0 {
-			t.Errorf("%v is followed for ever", f.followed)
+			t.Errorf("%v is followed indefinitely", f.followed)
 		}
 		f.Follow(ctx, "ns")
 		f.expect(3, "ns")
@@ -273,7 +273,7 @@ func TestFollowEndsWithTheContext(t *testing.T) {
 		time.Sleep(time.Minute)
 		f.expect(1)
 		if len(f.followed) != 0 {
-			t.Errorf("%v is followed for ever", f.followed)
+			t.Errorf("%v is followed indefinitely", f.followed)
 		}
 	})
 }

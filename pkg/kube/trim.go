@@ -35,7 +35,7 @@ func trimClaim(driver string) func(any) (any, error) {
 		}
 		claim.ManagedFields = nil
 		if !claimConcerns(claim, driver) {
-			claim.ObjectMeta = growthIdentity(claim.ObjectMeta)
+			claim.ObjectMeta = expandIdentity(claim.ObjectMeta)
 			claim.Spec = corev1.PersistentVolumeClaimSpec{
 				VolumeName:                claim.Spec.VolumeName,
 				Resources:                 claim.Spec.Resources,
@@ -46,9 +46,9 @@ func trimClaim(driver string) func(any) (any, error) {
 	}
 }
 
-// growthIdentity returns the metadata that growing a volume, and protecting one
+// expandIdentity returns the metadata that expanding a volume, and protecting one
 // that is cloned, goes by.
-func growthIdentity(meta metav1.ObjectMeta) metav1.ObjectMeta {
+func expandIdentity(meta metav1.ObjectMeta) metav1.ObjectMeta {
 	kept := identity(meta)
 	kept.DeletionTimestamp = meta.DeletionTimestamp
 	if slices.Contains(meta.Finalizers, names.CloneFinalizer) {

@@ -18,7 +18,7 @@ const (
 	// spec.storageClassName.
 	StorageClassBeta = "volume.beta.kubernetes.io/storage-class"
 	// SelectedNode names the node that the scheduler has chosen for the first
-	// pod of a claim whose class binds late.
+	// pod of a claim whose class has WaitForFirstConsumer.
 	SelectedNode = "volume.kubernetes.io/selected-node"
 	// SelectedNodeAlpha is the older name of [SelectedNode].
 	SelectedNodeAlpha = "volume.alpha.kubernetes.io/selected-node"
@@ -94,7 +94,7 @@ const (
 	ReasonVolumeFailedDelete    = "VolumeFailedDelete"
 )
 
-// Growing a volume.
+// Expanding a volume.
 const (
 	// StorageResizer names the driver that shall expand a claim's volume where
 	// that is not the volume's own: kube-controller-manager writes it on claims

@@ -33,22 +33,22 @@ type Config struct {
 type Controllers struct {
 	// Provisioner creates and deletes volumes.
 	Provisioner bool
-	// Resizer grows and modifies volumes.
+	// Resizer expands and modifies volumes.
 	Resizer bool
 }
 
-// Resizer is how volumes are grown and modified.
+// Resizer is how volumes are expanded and modified.
 type Resizer struct {
 	// Threads bounds the calls of each kind to the driver.
 	Threads int
 	// Timeout is what the others are by default. ExpandTimeout bounds each call that
-	// grows a volume, ModifyTimeout each that modifies one.
+	// expands a volume, ModifyTimeout each that modifies one.
 	Timeout, ExpandTimeout, ModifyTimeout time.Duration
 	// RetryStart and RetryMax bound the time between two tries.
 	RetryStart, RetryMax time.Duration
 	// Resync is the period in which all claims are looked at again.
 	Resync time.Duration
-	// HandleVolumeInUseError waits for the pods of a volume that the driver can't grow while
+	// HandleVolumeInUseError waits for the pods of a volume that the driver can't expand while
 	// it is in use.
 	HandleVolumeInUseError bool
 	// ExtraModifyMetadata adds the names of claim and volume to the parameters of
@@ -124,7 +124,7 @@ type Gates struct {
 	// CrossNamespaceVolumeDataSource lets claims name a data source of another
 	// namespace (KEP-3294).
 	CrossNamespaceVolumeDataSource bool
-	// AnnotateFsResize notes on a volume its size before it has grown, until its
+	// AnnotateFsResize notes on a volume its size before it is expanded, until its
 	// file system has, too.
 	AnnotateFsResize bool
 	// RecoverVolumeExpansionFailure lets a claim ask for less after an expansion

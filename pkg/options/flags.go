@@ -67,7 +67,7 @@ func addVolumes(fs *pflag.FlagSet, c *Config) {
 	fs.IntVar(&v.VolumeNameUUIDLength, "volume-name-uuid-length", -1, "Number of characters of the claim's UID, without dashes, in the names of volumes; -1 for the UID as it is.")
 	fs.StringVar(&v.DefaultFSType, "default-fstype", "", "File system of volumes whose class names none.")
 	fs.BoolVar(&v.ExtraCreateMetadata, "extra-create-metadata", false, "Add the names of claim and volume to the parameters of CreateVolume.")
-	fs.BoolVar(&v.StrictTopology, "strict-topology", false, "For classes that bind late, ask for the topology of the selected node alone.")
+	fs.BoolVar(&v.StrictTopology, "strict-topology", false, "For classes with WaitForFirstConsumer, ask for the topology of the selected node alone.")
 	fs.BoolVar(&v.ImmediateTopology, "immediate-topology", true, "For classes that bind immediately, ask for the topologies of all nodes; otherwise for none, unless the class allows some only.")
 	fs.BoolVar(&v.ControllerPublishReadonly, "controller-publish-readonly", false, "Mark volumes read-only whose only access mode is ReadOnlyMany.")
 	fs.BoolVar(&v.PreventVolumeModeConversion, "prevent-volume-mode-conversion", true, "Refuse to restore a snapshot to a volume of another mode (Block, Filesystem), unless its VolumeSnapshotContent allows that by the annotation snapshot.storage.kubernetes.io/allow-volume-mode-change.")

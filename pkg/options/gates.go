@@ -40,7 +40,7 @@ const (
 // FeatureGates returns the gates that there are, by name.
 func FeatureGates() []Gate {
 	return []Gate{
-		{gateAnnotate, stageBeta, true, "Note on a volume, in `volume.alpha.kubernetes.io/pre-resize-capacity`, its size before it has grown, until its file system has, too."},
+		{gateAnnotate, stageBeta, true, "Note on a volume, in `volume.alpha.kubernetes.io/pre-resize-capacity`, its size before its expansion, until its file system is expanded, too."},
 		{gateCross, stageAlpha, false, "Let claims name, in spec.dataSourceRef, a data source of another namespace, if a ReferenceGrant of that allows it (KEP-3294)."},
 		{gateHonour, stageStable, true, "A volume that is deleted before its claim is deleted at the driver, too. It is always on."},
 		{gateLogging, stageAlpha, false, "Let `--log-text-split-stream`, `--log-json-split-stream` and the sizes of their buffers be used."},

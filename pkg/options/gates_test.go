@@ -98,8 +98,8 @@ func TestRetiredFlags(t *testing.T) {
 		if all.Lookup(flag.Name) != nil {
 			t.Errorf("--%s is retired, and there", flag.Name)
 		}
-		if flag.Mend == "" {
-			t.Errorf("--%s has no mend", flag.Name)
+		if flag.Fix == "" {
+			t.Errorf("--%s has no fix", flag.Name)
 		}
 	}
 }

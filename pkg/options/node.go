@@ -54,7 +54,7 @@ func validateNode(c Config) []error {
 		errs = append(errs, errors.New("--node-deployment: the environment variable NODE_NAME is not set: set it from the field spec.nodeName of the pod"))
 	}
 	if c.Controllers.Resizer {
-		errs = append(errs, errors.New("--node-deployment: belongs to the provisioner, and --controllers names the resizer: grow and modify volumes with a sidecar beside the driver's controller service"))
+		errs = append(errs, errors.New("--node-deployment: belongs to the provisioner, and --controllers names the resizer: expand and modify volumes with a sidecar beside the driver's controller service"))
 	}
 	if c.LeaderElection.Enabled {
 		errs = append(errs, errors.New("--leader-election: must not be given with --node-deployment, where the sidecar of each node works for itself: one of them would work, and no claim of the other nodes would be provisioned"))

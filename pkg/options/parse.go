@@ -45,8 +45,8 @@ func explain(err error, fs *pflag.FlagSet) error {
 	if !errors.As(err, &unknown) {
 		return err
 	}
-	if mend, ok := retired(unknown.GetSpecifiedName()); ok {
-		return fmt.Errorf("the flag --%s is gone: %s", unknown.GetSpecifiedName(), mend)
+	if fix, ok := retired(unknown.GetSpecifiedName()); ok {
+		return fmt.Errorf("the flag --%s is gone: %s", unknown.GetSpecifiedName(), fix)
 	}
 	var known []string
 	fs.VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
@@ -89,8 +89,8 @@ const (
 
 func validate(c Config) error {
 	var errs []error
-	wrong := func(flag string, value any, mend string) {
-		errs = append(errs, fmt.Errorf("--%s=%v: %s", flag, value, mend))
+	wrong := func(flag string, value any, fix string) {
+		errs = append(errs, fmt.Errorf("--%s=%v: %s", flag, value, fix))
 	}
 	positive := func(flag string, value time.Duration) {
 		if value <= 0 {

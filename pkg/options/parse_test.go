@@ -177,7 +177,7 @@ func TestWrongArguments(t *testing.T) {
 	}
 }
 
-// wrongs are the flags with values that can't be used, each with the mend.
+// wrongs are the flags with values that can't be used, each with the fix.
 func wrongs() map[string]string {
 	return map[string]string{
 		"--timeout=0s":                        "must be longer than 0",
@@ -208,7 +208,7 @@ func wrongs() map[string]string {
 
 func TestEachWrongValueIsNamed(t *testing.T) {
 	cases := wrongs()
-	for arg, mend := range map[string]string{
+	for arg, fix := range map[string]string{
 		"--retry-interval-max=999ms":           "must not be shorter than --retry-interval-start=1s",
 		"--volume-name-uuid-length=33":         "must be -1, or from 8 to 32",
 		"--volume-name-uuid-length=-2":         "must be -1, or from 8 to 32",
@@ -219,13 +219,13 @@ func TestEachWrongValueIsNamed(t *testing.T) {
 		"--leader-election-renew-deadline=6s":  "must be longer than 1.2 times --leader-election-retry-period=5s",
 		"--leader-election-lease-duration=10s": "must be longer than --leader-election-renew-deadline=10s",
 	} {
-		cases[arg] = mend
+		cases[arg] = fix
 	}
-	for arg, mend := range cases {
+	for arg, fix := range cases {
 		_, err := Parse([]string{arg}, nothing, io.Discard)
 		flag, _, _ := strings.Cut(arg, "=")
-		if err == nil || !strings.Contains(err.Error(), mend) || !strings.Contains(err.Error(), flag) {
-			t.Errorf("%s: error %v, want one with the flag and %q", arg, err, mend)
+		if err == nil || !strings.Contains(err.Error(), fix) || !strings.Contains(err.Error(), flag) {
+			t.Errorf("%s: error %v, want one with the flag and %q", arg, err, fix)
 		}
 	}
 	if _, err := Parse([]string{"--kube-api-qps=1", "--kube-api-burst=0"}, nothing, io.Discard); err == nil || !strings.Contains(err.Error(), "--kube-api-burst=0: must be at least 1") {

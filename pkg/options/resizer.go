@@ -24,21 +24,21 @@ const resizerProgram = "csi-resizer"
 func controllerNames() []string { return []string{controllerProvisioner, controllerResizer} }
 
 func addControllers(fs *pflag.FlagSet, r *raw) {
-	fs.StringSliceVar(&r.controllers, "controllers", controllerNames(), "What the program does: provisioner creates and deletes volumes, resizer grows and modifies them.")
+	fs.StringSliceVar(&r.controllers, "controllers", controllerNames(), "What the program does: provisioner creates and deletes volumes, resizer expands and modifies them.")
 }
 
 func addResizer(fs *pflag.FlagSet, c *Config, r *raw) {
 	z := &c.Resizer
 	fs.IntVar(&r.workers, "workers", 10, "Number of ControllerExpandVolume calls, and of ControllerModifyVolume calls, at one time.")
-	fs.DurationVar(&z.Timeout, "resizer-timeout", 0, "Timeout of calls that grow or modify volumes; by default that of --timeout.")
-	fs.DurationVar(&z.ExpandTimeout, "resize-timeout", 0, "Timeout of calls that grow volumes; by default that of --resizer-timeout.")
+	fs.DurationVar(&z.Timeout, "resizer-timeout", 0, "Timeout of calls that expand or modify volumes; by default that of --timeout.")
+	fs.DurationVar(&z.ExpandTimeout, "resize-timeout", 0, "Timeout of calls that expand volumes; by default that of --resizer-timeout.")
 	fs.DurationVar(&z.ModifyTimeout, "modify-timeout", 0, "Timeout of calls that modify volumes; by default that of --resizer-timeout.")
-	fs.DurationVar(&z.RetryStart, "resizer-retry-interval-start", 0, "Time to the first retry of growing or modifying a volume; by default that of --retry-interval-start.")
-	fs.DurationVar(&z.RetryMax, "resizer-retry-interval-max", 0, "Longest time between two retries of growing or modifying a volume; by default that of --retry-interval-max.")
-	fs.DurationVar(&z.Resync, "resync-period", 10*time.Minute, "Period in which all claims are looked at again, to be grown and modified.")
-	fs.BoolVar(&z.HandleVolumeInUseError, "handle-volume-inuse-error", true, "Wait for the pods of a volume to end that the driver can't grow while it is in use; needs the right to list and watch pods.")
+	fs.DurationVar(&z.RetryStart, "resizer-retry-interval-start", 0, "Time to the first retry of expanding or modifying a volume; by default that of --retry-interval-start.")
+	fs.DurationVar(&z.RetryMax, "resizer-retry-interval-max", 0, "Longest time between two retries of expanding or modifying a volume; by default that of --retry-interval-max.")
+	fs.DurationVar(&z.Resync, "resync-period", 10*time.Minute, "Period in which all claims are looked at again, to be expanded and modified.")
+	fs.BoolVar(&z.HandleVolumeInUseError, "handle-volume-inuse-error", true, "Wait for the pods of a volume to end that the driver can't expand while it is in use; needs the right to list and watch pods.")
 	fs.BoolVar(&z.ExtraModifyMetadata, "extra-modify-metadata", false, "Add the names of claim and volume to the parameters of ControllerModifyVolume.")
-	fs.BoolVar(&z.BackfillExpandSecrets, "backfill-expand-secrets", false, "When a volume grows that was made before its class named a controller-expand secret, set the secret first.")
+	fs.BoolVar(&z.BackfillExpandSecrets, "backfill-expand-secrets", false, "When a volume is expanded that was made before its class named a controller-expand secret, set the secret first.")
 }
 
 // settleResizer fills in what the resizer takes from the flags for all.

@@ -147,7 +147,7 @@ func TestResizerFlagsAreChecked(t *testing.T) {
 	}{
 		"no workers":           {[]string{"--workers=0"}, "--workers=0"},
 		"a negative timeout":   {[]string{"--resizer-timeout=-1s"}, "--resizer-timeout=-1s"},
-		"one of growing":       {[]string{"--resize-timeout=-1s"}, "--resize-timeout=-1s"},
+		"one of expansions":    {[]string{"--resize-timeout=-1s"}, "--resize-timeout=-1s"},
 		"one of modifying":     {[]string{"--modify-timeout=-1s"}, "--modify-timeout=-1s"},
 		"a negative start":     {[]string{"--resizer-retry-interval-start=-1s"}, "--resizer-retry-interval-start=-1s"},
 		"a max below":          {[]string{"--resizer-retry-interval-start=10m"}, "--resizer-retry-interval-start=10m0s"},

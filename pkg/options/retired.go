@@ -5,8 +5,8 @@ import "strings"
 // RetiredFlag is a flag that older sidecars took and that is refused.
 type RetiredFlag struct {
 	Name string
-	// Mend says what to do instead.
-	Mend string
+	// Fix says what to do instead.
+	Fix string
 }
 
 // RetiredFlags returns the flags of older external-provisioners and
@@ -34,11 +34,11 @@ func RetiredFlags() []RetiredFlag {
 }
 
 // retired returns what to do about a flag that is gone.
-func retired(name string) (mend string, ok bool) {
+func retired(name string) (fix string, ok bool) {
 	for _, flag := range RetiredFlags() {
 		// The flags of logging were written with either.
 		if strings.ReplaceAll(flag.Name, "_", "-") == strings.ReplaceAll(name, "_", "-") {
-			return flag.Mend, true
+			return flag.Fix, true
 		}
 	}
 	return "", false

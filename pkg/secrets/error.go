@@ -22,8 +22,8 @@ type Error struct {
 	Resolved string
 	// Reason says what is wrong.
 	Reason string
-	// Mend says what is allowed, or what to do about it.
-	Mend string
+	// Fix says what is allowed, or what to do about it.
+	Fix string
 }
 
 func (e *Error) Error() string {
@@ -31,7 +31,7 @@ func (e *Error) Error() string {
 	if e.Template != "" {
 		message += ": template " + quote(e.Template)
 	}
-	return message + ": " + e.Reason + ": " + e.Mend
+	return message + ": " + e.Reason + ": " + e.Fix
 }
 
 // quote makes a value from outside fit to be printed: quoted, and cut where that

@@ -176,7 +176,7 @@ func checkError(t *testing.T, err error) *secrets.Error {
 	if len(message) > 1024 || !utf8.ValidString(message) || strings.ContainsAny(message, "\n\x00\x1b") {
 		t.Errorf("message of %d bytes is not fit to be printed: %.2000q", len(message), message)
 	}
-	if failure.Parameter == "" || failure.Reason == "" || failure.Mend == "" {
+	if failure.Parameter == "" || failure.Reason == "" || failure.Fix == "" {
 		t.Errorf("error is not complete: %+v", *failure)
 	}
 	if !strings.Contains(failure.Template, failure.Token) {
@@ -204,23 +204,23 @@ func TestValuesThatAreNotKnown(t *testing.T) {
 			Token: annotation,
 			Reason: `token "${pvc.annotations['a']}": ` +
 				`the annotations of a claim are not known any more when its volume is deleted`,
-			Mend: "set the annotations volume.kubernetes.io/provisioner-deletion-secret-name and " +
+			Fix: "set the annotations volume.kubernetes.io/provisioner-deletion-secret-name and " +
 				"volume.kubernetes.io/provisioner-deletion-secret-namespace on the PersistentVolume",
 		}},
 		"claim name without a claim": {secrets.Volume{PVName: "pv"}, "a${pvc.name}", secrets.Error{
 			Token:  "${pvc.name}",
 			Reason: `token "${pvc.name}" has no value: the volume has no claim`,
-			Mend:   "write the Secret's name and namespace without it",
+			Fix:    "write the Secret's name and namespace without it",
 		}},
 		"claim namespace without a claim": {secrets.Volume{PVName: "pv"}, "a${pvc.namespace}", secrets.Error{
 			Token:  "${pvc.namespace}",
 			Reason: `token "${pvc.namespace}" has no value: the volume has no claim`,
-			Mend:   "write the Secret's name and namespace without it",
+			Fix:    "write the Secret's name and namespace without it",
 		}},
 		"volume name": {secrets.Volume{}, "a${pv.name}", secrets.Error{
 			Token:  "${pv.name}",
 			Reason: `token "${pv.name}" has no value: the volume has no name`,
-			Mend:   "write the Secret's name and namespace without it",
+			Fix:    "write the Secret's name and namespace without it",
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -170,7 +170,7 @@ func (k key) read(parameters map[string]string) (template, bool, error) {
 		return template{}, false, &Error{
 			Parameter: k.current,
 			Reason:    "its deprecated alias " + quote(k.deprecated) + " is given, too",
-			Mend:      "remove one of the two",
+			Fix:       "remove one of the two",
 		}
 	case foundOld:
 		return template{k.deprecated, old}, true, nil
@@ -182,7 +182,7 @@ func alone(t template, missing key) *Error {
 	return &Error{
 		Parameter: t.parameter,
 		Reason:    "given without " + quote(missing.current),
-		Mend:      "a Secret is named by both, give the other or remove this one",
+		Fix:       "a Secret is named by both, give the other or remove this one",
 	}
 }
 
@@ -190,6 +190,6 @@ func empty(t template) *Error {
 	return &Error{
 		Parameter: t.parameter,
 		Reason:    "its value is empty",
-		Mend:      "give it a value, or remove the parameters for both name and namespace",
+		Fix:       "give it a value, or remove the parameters for both name and namespace",
 	}
 }

@@ -71,7 +71,7 @@ func (t template) resolve(f field, v Volume) (string, error) {
 	if resolved != t.text {
 		reason = "resolves to " + quote(resolved) + ", " + reason
 	}
-	return "", &Error{Parameter: t.parameter, Template: t.text, Resolved: resolved, Reason: reason, Mend: f.form}
+	return "", &Error{Parameter: t.parameter, Template: t.text, Resolved: resolved, Reason: reason, Fix: f.form}
 }
 
 // expand goes over the template once, from left to right, so that nothing that a
@@ -141,13 +141,13 @@ func (t template) known(token, value, otherwise string) (string, error) {
 	return value, nil
 }
 
-func (t template) problem(token, reason, mend string) *Error {
+func (t template) problem(token, reason, fix string) *Error {
 	return &Error{
 		Parameter: t.parameter,
 		Template:  t.text,
 		Token:     token,
 		Reason:    "token " + quote(token) + reason,
-		Mend:      mend,
+		Fix:       fix,
 	}
 }
 
@@ -156,7 +156,7 @@ func (t template) wrongToken(problem, token string, f field) *Error {
 	if meant := nearest(token, f); meant != "" {
 		reason += " (did you mean " + quote(meant) + "?)"
 	}
-	return &Error{Parameter: t.parameter, Template: t.text, Token: token, Reason: reason, Mend: f.allowed}
+	return &Error{Parameter: t.parameter, Template: t.text, Token: token, Reason: reason, Fix: f.allowed}
 }
 
 // formOf is the token as it stands in the lists of a field.

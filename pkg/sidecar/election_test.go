@@ -219,7 +219,7 @@ func TestStopBeforeLeading(t *testing.T) {
 func TestWorkThatFailsGivesTheLeaseBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, o := &registry{}, newOffice(t)
-		broken := errors.New("another driver has come back")
+		broken := errors.New("another driver has connected")
 		c := stand(t, r, o, "first", nil, func(c *candidate) {
 			c.election.work = func(context.Context, context.Context) error { return broken }
 		})

@@ -261,7 +261,7 @@ func TestNestedTakesBothAndGivesThemBack(t *testing.T) {
 
 func TestNestedGivesBothBackWhenTheWorkEnds(t *testing.T) {
 	nested(t, nothing, func(n *nest) {
-		broken := errors.New("another driver has come back")
+		broken := errors.New("another driver has connected")
 		n.finish <- broken
 		if err := <-n.ended; !errors.Is(err, broken) || errors.Is(err, errLost) {
 			t.Errorf("the work has ended with %v", err)

@@ -18,11 +18,11 @@ import (
 	modifyplan "github.com/csi-provisioner/csi-provisioner/pkg/plan/modify"
 )
 
-// resizer grows and modifies volumes.
+// resizer expands and modifies volumes.
 type resizer struct {
-	process *process
-	grower  *expand.Controller
-	expand  *controller.Controller[expand.Key]
+	process  *process
+	expander *expand.Controller
+	expand   *controller.Controller[expand.Key]
 	// modifier and modify are nil where volumes are not modified.
 	modifier *modify.Controller
 	modify   *controller.Controller[modify.Key]
@@ -31,11 +31,11 @@ type resizer struct {
 func (p *process) newResizer(s shared) (*resizer, error) {
 	z, info := p.config.Resizer, p.session.Info()
 	if can := info.Capabilities; !can.ControllerExpand && !can.NodeExpand && !can.Modify && !p.config.Controllers.Provisioner {
-		return nil, fmt.Errorf("CSI driver %q can neither grow nor modify volumes: there is nothing to do with --controllers=resizer", info.Name)
+		return nil, fmt.Errorf("CSI driver %q can neither expand nor modify volumes: there is nothing to do with --controllers=resizer", info.Name)
 	}
 	r := &resizer{process: p}
 	pods := kube.NewPods(p.clients.Core, p.clock, func(namespace string) { r.expand.Wake(expand.PodEnded(namespace)) })
-	r.grower = expand.New(expand.Deps{
+	r.expander = expand.New(expand.Deps{
 		Claims:  p.informers.ClaimLister(),
 		Volumes: p.informers.VolumeLister(),
 		Classes: p.informers.ClassLister(),
@@ -60,7 +60,7 @@ func (p *process) newResizer(s shared) (*resizer, error) {
 		InfeasibleRetry:        z.RetryMax,
 	})
 	var err error
-	if r.expand, err = controller.New(p.queue("expansions", z.Threads, z.RetryStart, z.RetryMax), r.grower); err != nil {
+	if r.expand, err = controller.New(p.queue("expansions", z.Threads, z.RetryStart, z.RetryMax), r.expander); err != nil {
 		return nil, err
 	}
 	if p.informers.AttributesClasses == nil {
@@ -96,7 +96,7 @@ func (r *resizer) addModifier(s shared) error {
 
 // watch: see [part].
 func (r *resizer) watch(p *process) error {
-	err := r.grower.Watch(p.informers, r.expand)
+	err := r.expander.Watch(p.informers, r.expand)
 	if r.modify != nil {
 		err = errors.Join(err, r.modifier.Watch(p.informers, r.modify))
 	}
@@ -107,7 +107,7 @@ func (r *resizer) watch(p *process) error {
 // claims and volumes.
 func (r *resizer) prepare(context.Context, context.Context) error { return nil }
 
-// run: see [part]. Growing and modifying have a worker pool each, as in
+// run: see [part]. Expanding and modifying have a worker pool each, as in
 // external-resizer; the lock of a volume makes them take turns.
 func (r *resizer) run(ctx context.Context, stop <-chan struct{}) {
 	var running sync.WaitGroup

@@ -167,8 +167,8 @@ func TestWiringIsRead(t *testing.T) {
 		func bare() { use([]controller.Dependency{{Kind: "B"}}) }
 		func fine() { use([]controller.Dependency{Own()}) }`,
 		`package sidecar
-		import grow "example.com/pkg/controller/expand"
-		func (p *part) changed() { p.queue.Wake(grow.Woken()) }`,
+		import expansion "example.com/pkg/controller/expand"
+		func (p *part) changed() { p.queue.Wake(expansion.Woken()) }`,
 	} {
 		file, err := parser.ParseFile(token.NewFileSet(), "x.go", source, parser.SkipObjectResolution)
 		if err != nil {

@@ -256,7 +256,7 @@ func TestDriversThatSerialiseByCallAreSafeWithMarks(t *testing.T) {
 }
 
 func TestRestlessStatesAreFound(t *testing.T) {
-	// 0 goes to 1 and 2; 1 rests; 2 and 3 go to each other for ever.
+	// 0 goes to 1 and 2; 1 rests; 2 and 3 go to each other indefinitely.
 	w := &search{count: 4, due: [][2]int32{{0, 1}, {0, 2}, {2, 3}, {3, 2}}}
 	if at, ok := w.restless([]int32{1}); !ok || at != 2 {
 		t.Errorf("found %d %v, want 2", at, ok)

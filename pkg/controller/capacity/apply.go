@@ -93,7 +93,7 @@ func (c *Controller) rewrite(ctx context.Context, in plan.Input, keep *storagev1
 // unknown reports that the driver has not told the capacity.
 func (c *Controller) unknown(in plan.Input, err error) error {
 	if errors.Is(err, csi.ErrStopping) {
-		return err // nothing that anybody must mend
+		return err // nothing that anybody must fix
 	}
 	if csi.Unimplemented(err) {
 		err = fmt.Errorf("%w: without GetCapacity in the driver, --enable-capacity is of no use", csi.Plain(err))

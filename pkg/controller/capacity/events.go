@@ -83,7 +83,7 @@ func (c *Controller) ObjectGone(object *storagev1.CSIStorageCapacity) {
 }
 
 // VolumeChanged tells of a volume of the driver as it was, nil for one that
-// appears, and is. One that is new, or has grown, has taken capacity.
+// appears, and is. One that is new, or expanded, has taken capacity.
 func (c *Controller) VolumeChanged(old, volume *corev1.PersistentVolume) {
 	if old == nil || !sameSize(old, volume) {
 		c.VolumeGone(volume)
@@ -122,7 +122,7 @@ func (c *Controller) Exhausted(request *csipb.CreateVolumeRequest) {
 	c.lookAtSegment(segment.String())
 }
 
-// DriverBack tells that the driver has come back.
+// DriverBack tells that the driver has reconnected.
 func (c *Controller) DriverBack() { c.engine.Wake(controller.DriverReconnected()) }
 
 func (c *Controller) lookAtSegment(segment string) {

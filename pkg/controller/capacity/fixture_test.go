@@ -133,7 +133,7 @@ func (w *world) reports(answer func(*csipb.GetCapacityRequest) (*csipb.GetCapaci
 	w.answer = answer
 }
 
-// class makes a class that binds late, but for the changes.
+// class makes a class with WaitForFirstConsumer, but for the changes.
 func (w *world) class(name string, changes ...func(*storagev1.StorageClass)) *storagev1.StorageClass {
 	late := storagev1.VolumeBindingWaitForFirstConsumer
 	class := &storagev1.StorageClass{

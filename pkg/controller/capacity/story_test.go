@@ -226,7 +226,7 @@ func TestVolumesTakeAndGiveCapacity(t *testing.T) {
 		"several at once":               {func(w *world) { w.VolumeChanged(nil, volume("a")); w.VolumeChanged(nil, volume("a")) }, "fast/a slow/a"},
 		"one that has gone":             {func(w *world) { w.VolumeGone(volume("b")) }, "fast/b slow/b"},
 		"one that changes":              {func(w *world) { w.VolumeChanged(volume("a"), volume("a")) }, ""},
-		"one that grows":                {func(w *world) { w.VolumeChanged(volume("a"), large) }, "fast/a slow/a"},
+		"one that is expanded":          {func(w *world) { w.VolumeChanged(volume("a"), large) }, "fast/a slow/a"},
 		"one that can be everywhere":    {func(w *world) { w.VolumeChanged(nil, volume("")) }, "fast/a fast/b"},
 		"one where there is no node":    {func(w *world) { w.VolumeChanged(nil, volume("z")) }, ""},
 		"another driver's":              {func(w *world) { w.VolumeChanged(nil, other); w.VolumeGone(inTree) }, ""},

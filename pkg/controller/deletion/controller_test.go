@@ -190,7 +190,7 @@ func TestSecretThatCannotBeResolved(t *testing.T) {
 	if len(w.events) != 1 {
 		t.Errorf("events are %q, want one", w.events)
 	}
-	w.addClass(nil) // It is mended.
+	w.addClass(nil) // It is fixed.
 	w.succeed()
 	w.expectCalls(all()[1:]...)
 }

@@ -21,8 +21,8 @@ func (c *Controller) Wants(volume *corev1.PersistentVolume) bool {
 }
 
 // failed reports an error on the volume; it is retried after a back-off, or when the
-// driver comes back or one of the others changes. That the program stops, or that the
-// volume was changed by somebody else meanwhile, is nothing that anybody must mend.
+// driver reconnects or one of the others changes. That the program stops, or that the
+// volume was changed by somebody else meanwhile, is nothing that anybody must fix.
 func (c *Controller) failed(volume *corev1.PersistentVolume, err error, others ...controller.Dependency) (controller.Result, error) {
 	if errors.Is(err, csi.ErrStopping) || apierrors.IsConflict(err) {
 		return controller.Result{}, err

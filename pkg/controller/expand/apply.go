@@ -49,7 +49,7 @@ func (c *Controller) apply(ctx context.Context, in expand.Input, d expand.Decisi
 
 // goOn decides anew after what the last decision wanted written to the volume
 // first. A write that the API server, or a webhook of it, does not keep is an
-// error rather than tried for ever.
+// error rather than tried indefinitely.
 func (c *Controller) goOn(ctx context.Context, in expand.Input, last expand.Decision, volume *corev1.PersistentVolume) (controller.Result, error) {
 	in.Volume = volume
 	next := expand.Decide(in)
@@ -59,7 +59,7 @@ func (c *Controller) goOn(ctx context.Context, in expand.Input, last expand.Deci
 	return c.apply(ctx, in, next)
 }
 
-// act makes one attempt to grow the volume.
+// act makes one attempt to expand the volume.
 func (c *Controller) act(ctx context.Context, in expand.Input, d expand.Decision) (controller.Result, error) {
 	if result, err := c.gate(ctx, in); err != nil {
 		return result, err
@@ -72,7 +72,7 @@ func (c *Controller) act(ctx context.Context, in expand.Input, d expand.Decision
 		return controller.Result{}, err
 	}
 	if d.Plan.Begins {
-		c.deps.Events.Normal(in.Claim, names.ReasonResizing, fmt.Sprintf("Growing volume %s to %s", in.Volume.Name, d.Plan.Target.String()))
+		c.deps.Events.Normal(in.Claim, names.ReasonResizing, fmt.Sprintf("Expanding volume %s to %s", in.Volume.Name, d.Plan.Target.String()))
 	}
 	if d.Warning != "" {
 		c.deps.Events.Warning(in.Claim, names.ReasonVolumeResizeFailed, d.Warning)
@@ -84,7 +84,7 @@ func (c *Controller) act(ctx context.Context, in expand.Input, d expand.Decision
 	}
 	c.inUse.clear(in.Claim.UID)
 	if err != nil {
-		return c.notGrown(ctx, in, d.Plan, err)
+		return c.notExpanded(ctx, in, d.Plan, err)
 	}
 	return c.conclude(ctx, in, d.Plan, answer)
 }
@@ -101,7 +101,7 @@ func (c *Controller) gate(ctx context.Context, in expand.Input) (controller.Resu
 	if err != nil || len(pods) == 0 {
 		return controller.Result{}, err
 	}
-	return c.waiting(in, fmt.Errorf("CSI driver %q can't grow volume %q while it is in use: it is tried again as soon as no pod uses the claim; now %s", c.config.Driver, in.Volume.Name, some(pods)))
+	return c.waiting(in, fmt.Errorf("CSI driver %q can't expand volume %q while it is in use: it is tried again as soon as no pod uses the claim; now %s", c.config.Driver, in.Volume.Name, some(pods)))
 }
 
 // maxNamed bounds the number of pods that a message names.
@@ -117,7 +117,7 @@ func some(pods []string) string {
 	return "pods " + strings.Join(pods, ", ") + " do"
 }
 
-// call asks the driver to grow the volume; where there is nothing to ask, all is
+// call asks the driver to expand the volume; where there is nothing to ask, all is
 // left to the node. What was decided is checked when the call's turn has come.
 func (c *Controller) call(ctx context.Context, in expand.Input, plan *expand.Plan, credentials secrets.Credentials) (expand.Answer, error) {
 	if plan.Request == nil {
@@ -183,10 +183,10 @@ func (c *Controller) conclude(ctx context.Context, in expand.Input, plan *expand
 	return controller.Result{}, nil
 }
 
-// notGrown writes down what the driver's error says.
-func (c *Controller) notGrown(ctx context.Context, in expand.Input, plan *expand.Plan, err error) (controller.Result, error) {
+// notExpanded writes down what the driver's error says.
+func (c *Controller) notExpanded(ctx context.Context, in expand.Input, plan *expand.Plan, err error) (controller.Result, error) {
 	failure := failureOf(err)
-	explained := fmt.Errorf("growing volume %q to %s at CSI driver %q: %w", in.Volume.Name, plan.Target.String(), c.config.Driver, csi.Plain(err))
+	explained := fmt.Errorf("expanding volume %q to %s at CSI driver %q: %w", in.Volume.Name, plan.Target.String(), c.config.Driver, csi.Plain(err))
 	writeErr := c.record(ctx, in, func(in expand.Input) *corev1.PersistentVolumeClaim {
 		return expand.Failed(in, plan, failure, explained)
 	})

@@ -42,7 +42,7 @@ type Deps struct {
 	Clock clock.PassiveClock
 }
 
-// Expander grows volumes at the driver; see [csi.Growth].
+// Expander expands volumes at the driver; see [csi.Resizer].
 type Expander interface {
 	ControllerExpandVolume(ctx context.Context, request *csipb.ControllerExpandVolumeRequest, options ...csi.Option) (*csipb.ControllerExpandVolumeResponse, error)
 }
@@ -78,14 +78,14 @@ type Config struct {
 	Capabilities capability.Set
 	Options      expand.Options
 	// HandleVolumeInUseError waits for a volume's pods to end after the driver has refused
-	// to grow it while it is in use.
+	// to expand it while it is in use.
 	HandleVolumeInUseError bool
 	// InfeasibleRetry is the time until a size that the driver calls infeasible
 	// is tried again.
 	InfeasibleRetry time.Duration
 }
 
-// Controller grows volumes. It implements controller.Reconciler[Key].
+// Controller expands volumes. It implements controller.Reconciler[Key].
 type Controller struct {
 	deps   Deps
 	config Config

@@ -1,4 +1,4 @@
-// Package expand grows volumes: it gathers what a decision depends on, asks the
+// Package expand expands volumes: it gathers what a decision depends on, asks the
 // planner (plan/expand), and carries the plan out at the driver and the API
 // server.
 //

@@ -55,7 +55,7 @@ func nodeEnded(old, now *corev1.PersistentVolumeClaim) bool {
 	}
 }
 
-// Annotated tells whether a volume carries the size that it had before it grew.
+// Annotated tells whether a volume carries the size that it had before it was expanded.
 func Annotated(volume *corev1.PersistentVolume) bool {
 	_, ok := volume.Annotations[names.PreResizeCapacity]
 	return ok
@@ -68,7 +68,7 @@ func state(claim *corev1.PersistentVolumeClaim) corev1.ClaimResourceStatus {
 // failed reports an error on the claim; it is retried after a back-off.
 func (c *Controller) failed(in expand.Input, err error) (controller.Result, error) {
 	if errors.Is(err, csi.ErrStopping) {
-		return controller.Result{}, err // nothing that anybody must mend
+		return controller.Result{}, err // nothing that anybody must fix
 	}
 	c.report(in.Claim, err)
 	return controller.Result{WaitFor: []controller.Dependency{controller.DriverReconnected()}}, err
@@ -84,7 +84,7 @@ func (c *Controller) waiting(in expand.Input, err error) (controller.Result, err
 	}, controller.Terminal(err)
 }
 
-// infeasible reports that the driver will not grow the volume to that size.
+// infeasible reports that the driver will not expand the volume to that size.
 func (c *Controller) infeasible(in expand.Input, err error) (controller.Result, error) {
 	c.report(in.Claim, fmt.Errorf("%w: this size is tried again in %s; request another one to go on at once, of more than the claim has now", err, c.config.InfeasibleRetry))
 	return controller.Result{RequeueAfter: c.config.InfeasibleRetry}, controller.Terminal(err)

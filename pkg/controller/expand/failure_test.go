@@ -255,7 +255,7 @@ func TestInUse(t *testing.T) {
 	w.expect(w1, called, "volume 7Gi was 6Gi", w2, onNode)
 }
 
-// The driver is believed once: it may well grow the volume next time.
+// The driver is believed once: it may well expand the volume next time.
 func TestInUseIsForgotten(t *testing.T) {
 	w := newWorld(t)
 	w.fail(occupied())

@@ -7,7 +7,7 @@ import (
 )
 
 // inUse are the claims, by UID, whose volumes the driver has last refused to
-// grow because they are in use.
+// expand because they are in use.
 type inUse struct {
 	mu     sync.Mutex
 	claims map[types.UID]struct{}

@@ -9,7 +9,7 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 )
 
-// TestExpandMigrated grows a volume of an in-tree plugin whose place the driver has
+// TestExpandMigrated expands a volume of an in-tree plugin whose place the driver has
 // taken: the driver is asked for it by its own handle, and the PersistentVolume
 // stays in-tree.
 func TestExpandMigrated(t *testing.T) {

@@ -123,7 +123,7 @@ func TestExpandHoldsTheVolume(t *testing.T) {
 	cancel()
 	w.expand = func(*csipb.ControllerExpandVolumeRequest) (*csipb.ControllerExpandVolumeResponse, error) {
 		if _, err := w.locks.Lock(ended, "claim-1"); err == nil {
-			t.Error("another controller may touch the volume while the driver grows it")
+			t.Error("another controller may touch the volume while the driver expands it")
 		}
 		return &csipb.ControllerExpandVolumeResponse{CapacityBytes: 7 * gi}, nil
 	}
@@ -209,7 +209,7 @@ func TestUnannotateThenExpand(t *testing.T) {
 	w.expect("volume 6Gi", w1, resizing, called, "volume 7Gi was 6Gi", w2, onNode)
 }
 
-// class names secrets for volumes that grow.
+// class names secrets for expansions.
 func class(w *world, parameters map[string]string) {
 	w.t.Helper()
 	err := w.shownClasses.Add(&storagev1.StorageClass{

@@ -70,7 +70,7 @@ type world struct {
 	*expand.Controller
 }
 
-// newWorld has a claim of 6Gi that asks for 7Gi, and a driver that grows volumes
+// newWorld has a claim of 6Gi that asks for 7Gi, and a driver that expands volumes
 // with credentials and leaves the rest to the node.
 func newWorld(t *testing.T) *world {
 	w := &world{

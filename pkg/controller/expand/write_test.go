@@ -166,7 +166,7 @@ func TestConflictsWithoutEnd(t *testing.T) {
 
 // The claim that has taken its name while the driver was at work is another.
 func TestClaimReplacedMeanwhile(t *testing.T) {
-	for name, answer := range map[string]error{"grown": nil, "final": final(), "infeasible": tooMuch()} {
+	for name, answer := range map[string]error{"expanded": nil, "final": final(), "infeasible": tooMuch()} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.expand = func(*csipb.ControllerExpandVolumeRequest) (*csipb.ControllerExpandVolumeResponse, error) {

@@ -70,20 +70,20 @@ func TestNothingIsLeftOfAClaimThatLeaves(t *testing.T) {
 		"ambiguous, the class changes": {func(w *world) {
 			w.driver.answers = []answer{makesAndFailsWith(codes.Internal)}
 			w.fails()
-			w.mendClass("silver")
+			w.fixClass("silver")
 		}, []string{"create gold", removing}, 0},
 		"ambiguous, replaced": {func(w *world) {
 			w.driver.answers = []answer{makesAndFailsWith(codes.Internal), failsWith(codes.Internal)}
 			w.fails()
-			w.mendClass("silver")
+			w.fixClass("silver")
 			w.fails()
 		}, []string{"create silver", "create gold", removing}, 0},
 		"ambiguous, replaced twice": {func(w *world) {
 			w.driver.answers = []answer{makesAndFailsWith(codes.Internal), failsWith(codes.Internal), failsWith(codes.Internal)}
 			w.fails()
-			w.mendClass("silver")
+			w.fixClass("silver")
 			w.fails()
-			w.mendClass("bronze")
+			w.fixClass("bronze")
 			w.fails()
 		}, []string{"create bronze", "create silver", "create gold", removing}, 0},
 		"storing": {func(w *world) {

@@ -81,7 +81,7 @@ func TestProvisioningIsAnnouncedOnce(t *testing.T) {
 	w.settled()
 }
 
-// A claim that has been given up is not remembered for ever.
+// A claim that has been given up is not remembered indefinitely.
 func TestAnnouncementIsForgottenWithTheClaim(t *testing.T) {
 	w := newWorld(t)
 	w.driver.answers = []answer{failsWith(codes.OutOfRange)}

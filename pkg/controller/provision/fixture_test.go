@@ -150,8 +150,8 @@ func (w *world) setClass(change func(*storagev1.StorageClass)) {
 	w.must(w.classes.Update(class))
 }
 
-// mendClass changes what the driver is asked for.
-func (w *world) mendClass(tier string) {
+// fixClass changes what the driver is asked for.
+func (w *world) fixClass(tier string) {
 	w.setClass(func(class *storagev1.StorageClass) { class.Parameters["tier"] = tier })
 }
 

@@ -225,7 +225,7 @@ func TestAllRecordsOfAClaimCount(t *testing.T) {
 	w.fails()
 	made := w.journal.open[claimUID]
 	other := newWorld(t)
-	other.mendClass("silver")
+	other.fixClass("silver")
 	other.driver.answers = []answer{failsWith(codes.DeadlineExceeded)}
 	other.fails()
 	w.c = New(w.c.deps, w.c.config)
@@ -261,7 +261,7 @@ func TestClaimThatChangesWhileItsCallWaits(t *testing.T) {
 	}{
 		"nothing":   {func(*world) {}, []string{"create gold"}, 1},
 		"deleted":   {func(w *world) { w.deleteClaim() }, nil, 0},
-		"new class": {func(w *world) { w.mendClass("silver") }, []string{"create silver"}, 1},
+		"new class": {func(w *world) { w.fixClass("silver") }, []string{"create silver"}, 1},
 		"other node": {func(w *world) {
 			w.setClaim(func(claim *corev1.PersistentVolumeClaim) { claim.Annotations[names.SelectedNode] = "n2" })
 		}, []string{"create gold"}, 1},

@@ -58,7 +58,7 @@ func TestPendingCallIsRepeatedExactly(t *testing.T) {
 			w.driver.answers = []answer{makesAndFailsWith(code), failsWith(code)}
 			w.waitsFor(w.fails(code.String()+": no"), dependencies()...)
 			// Whatever changes meanwhile.
-			w.mendClass("silver")
+			w.fixClass("silver")
 			w.setClaim(func(claim *corev1.PersistentVolumeClaim) { claim.Annotations[names.SelectedNode] = "n2" })
 			w.fails(code.String())
 			w.must(w.classes.Delete(&storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "fast"}}))
@@ -69,14 +69,14 @@ func TestPendingCallIsRepeatedExactly(t *testing.T) {
 			w.settled()
 			why := failed + atCall + code.String() + ": no"
 			if code == codes.Unavailable {
-				why += " (waiting for the driver to come back)"
+				why += " (waiting for the driver to reconnect)"
 			}
 			w.said(creating, why, why, succeeded)
 		})
 	}
 }
 
-// A Secret that is mended must be used, though the request is the same.
+// A Secret that is fixed must be used, though the request is the same.
 func TestSecretIsReadForEachCall(t *testing.T) {
 	w := newWorld(t)
 	w.driver.answers = []answer{failsWith(codes.Aborted)}
@@ -103,11 +103,11 @@ func TestAmbiguousCall(t *testing.T) {
 			w.atDriver(1)
 			w.settled()
 		})
-		t.Run(code.String()+", mended", func(t *testing.T) {
+		t.Run(code.String()+", fixed", func(t *testing.T) {
 			w := newWorld(t)
 			w.driver.answers = []answer{failsWith(code)}
 			w.fails()
-			w.mendClass("silver")
+			w.fixClass("silver")
 			w.works()
 			w.calls("create gold", "create silver")
 			w.atDriver(1)
@@ -117,20 +117,20 @@ func TestAmbiguousCall(t *testing.T) {
 			w := newWorld(t)
 			w.driver.answers = []answer{makesAndFailsWith(code)}
 			w.fails()
-			w.mendClass("silver")
+			w.fixClass("silver")
 			w.fails("AlreadyExists")
 			w.works()
 			w.calls("create gold", "create silver", "create gold")
 			w.atDriver(1)
 			w.settled()
 		})
-		t.Run(code.String()+", mended twice, but the volume was made at first", func(t *testing.T) {
+		t.Run(code.String()+", fixed twice, but the volume was made at first", func(t *testing.T) {
 			w := newWorld(t)
 			w.driver.answers = []answer{makesAndFailsWith(code), failsWith(code)}
 			w.fails()
-			w.mendClass("silver")
+			w.fixClass("silver")
 			w.fails()
-			w.mendClass("bronze")
+			w.fixClass("bronze")
 			w.fails("AlreadyExists")
 			w.fails("AlreadyExists")
 			w.works()
@@ -148,7 +148,7 @@ func TestFinalErrorOfAReplacementKeepsTheAttempt(t *testing.T) {
 			w := newWorld(t)
 			w.driver.answers = []answer{makesAndFailsWith(codes.Internal), failsWith(code)}
 			w.fails()
-			w.mendClass("wrong")
+			w.fixClass("wrong")
 			w.fails(code.String())
 			w.deleteClaim()
 			w.works()
@@ -183,7 +183,7 @@ func TestFinalErrorEndsTheAttempt(t *testing.T) {
 			w.waitsFor(w.fails(), dependencies()...)
 			w.idle()
 			// The next one is a new one.
-			w.mendClass("silver")
+			w.fixClass("silver")
 			w.fails()
 			w.idle()
 			w.works()
@@ -270,7 +270,7 @@ func TestStoringIsRetriedAlone(t *testing.T) {
 	away := errors.New("the API server is away")
 	w.store.errs = []error{away, away}
 	w.waitsFor(w.fails("the API server is away"), dependencies()...)
-	w.mendClass("silver")
+	w.fixClass("silver")
 	w.fails()
 	w.works()
 	w.calls("create gold")

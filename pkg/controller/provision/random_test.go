@@ -31,7 +31,7 @@ func (s *story) happen() {
 	s.steps = append(s.steps, fmt.Sprint(what))
 	switch what {
 	case 0:
-		s.mendClass([]string{"gold", "silver", "bronze"}[s.random.IntN(3)])
+		s.fixClass([]string{"gold", "silver", "bronze"}[s.random.IntN(3)])
 	case 1:
 		s.must(s.classes.Delete(&storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "fast"}}))
 	case 2:
@@ -108,7 +108,7 @@ func (s *story) look() error {
 // more to do.
 func (s *story) settle() {
 	s.heal()
-	s.mendClass("gold")
+	s.fixClass("gold")
 	s.vault.err = nil
 	for range 10 {
 		if s.look() == nil {

@@ -47,7 +47,7 @@ func TestNextProcessRepeatsTheRequest(t *testing.T) {
 	w := newWorld(t)
 	w.driver.answers = []answer{makesAndFailsWith(codes.DeadlineExceeded)}
 	w.fails("DeadlineExceeded")
-	w.mendClass("silver")
+	w.fixClass("silver")
 	w.crash()
 	w.works()
 	w.sameRequests()
@@ -61,7 +61,7 @@ func TestReplacementIsRecordedWithWhatItReplaces(t *testing.T) {
 	w := newWorld(t)
 	w.driver.answers = []answer{makesAndFailsWith(codes.Internal), failsWith(codes.Unavailable)}
 	w.fails("Internal")
-	w.mendClass("silver")
+	w.fixClass("silver")
 	w.fails("Unavailable")
 	if n := len(w.journal.open[claimUID].Plans); n != 2 {
 		t.Fatalf("%d plans are recorded", n)

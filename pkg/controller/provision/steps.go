@@ -149,7 +149,7 @@ func (w *walk) notCreated(plan *provision.Plan, err error, blind bool) attempt.E
 	}
 	explained := fmt.Errorf("creating volume %q at CSI driver %q: %w", plan.Request.GetName(), w.config.Driver.Name, csi.Plain(err))
 	if csi.Unreachable(err) {
-		explained = fmt.Errorf("%w (waiting for the driver to come back)", explained)
+		explained = fmt.Errorf("%w (waiting for the driver to reconnect)", explained)
 	}
 	w.fail(explained)
 	return attempt.Event{What: attempt.Failed, Answer: csi.CreateAnswer(err), Blind: blind}

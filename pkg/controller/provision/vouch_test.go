@@ -63,7 +63,7 @@ func TestVouch(t *testing.T) {
 		"the claim is gone":    {func(w *world, _ *journal.Intent) { w.deleteClaim() }, "its claim does not exist", false},
 		"another claim's UID":  {func(_ *world, intent *journal.Intent) { intent.Claim.UID = "another" }, "its claim does not exist", false},
 		"the class is gone":    {func(w *world, _ *journal.Intent) { w.must(w.classes.Delete(w.classes.List()[0])) }, "does not exist", false},
-		"the class is changed": {func(w *world, _ *journal.Intent) { w.mendClass("silver") }, "another volume than the record", false},
+		"the class is changed": {func(w *world, _ *journal.Intent) { w.fixClass("silver") }, "another volume than the record", false},
 		"bound to another volume": {func(w *world, _ *journal.Intent) {
 			w.setClaim(func(claim *corev1.PersistentVolumeClaim) { claim.Spec.VolumeName = "static" })
 		}, "it has another volume", false},

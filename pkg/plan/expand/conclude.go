@@ -83,7 +83,7 @@ func reached(in Input, plan *Plan, answer Answer) (resource.Quantity, error) {
 }
 
 // takenOver tells whether the node has begun, or finished. To hand over what it
-// has finished would have the claim wait for ever.
+// has finished would have the claim wait indefinitely.
 func takenOver(in Input, size resource.Quantity) bool {
 	capacity := in.Claim.Status.Capacity[corev1.ResourceStorage]
 	if capacity.Cmp(size) >= 0 {

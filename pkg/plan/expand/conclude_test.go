@@ -25,7 +25,7 @@ func TestConcludeOnceMore(t *testing.T) {
 		"finished":             {false, func(*world) {}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := growing(t)
+			w := expanding(t)
 			plan, answer := w.begin().Plan, expand.Answer{NodeExpansionRequired: test.onNode}
 			w.conclude(answer, "")
 			test.change(w)
@@ -37,7 +37,7 @@ func TestConcludeOnceMore(t *testing.T) {
 		})
 	}
 	t.Run("legacy, node done", func(t *testing.T) {
-		w := growing(t)
+		w := expanding(t)
 		w.set("legacy", "")
 		plan, answer := w.begin().Plan, expand.Answer{NodeExpansionRequired: true}
 		w.conclude(answer, "")
@@ -51,7 +51,7 @@ func TestConcludeOnceMore(t *testing.T) {
 // What the claim and the volume hold beside is kept, and the user's new size.
 func TestWhatElseIsKept(t *testing.T) {
 	const other = corev1.ResourceName("example.com/other")
-	w := growing(t)
+	w := expanding(t)
 	w.claim.Status.Capacity[other] = gibs(1)
 	w.claim.Status.AllocatedResources = corev1.ResourceList{other: gibs(2)}
 	w.claim.Status.AllocatedResourceStatuses = map[corev1.ResourceName]corev1.ClaimResourceStatus{other: "x"}
@@ -59,7 +59,7 @@ func TestWhatElseIsKept(t *testing.T) {
 	w.begin()
 	w.request(gibs(9))
 	w.conclude(expand.Answer{}, "")
-	want := growing(t)
+	want := expanding(t)
 	want.claim.Spec.Resources.Requests = corev1.ResourceList{storage: gibs(9)}
 	want.claim.Annotations[notRequired] = "true"
 	want.claim.Status.Capacity = corev1.ResourceList{storage: gibs(7), other: gibs(1)}
@@ -73,7 +73,7 @@ func TestWhatElseIsKept(t *testing.T) {
 
 func TestConditions(t *testing.T) {
 	old := metav1.NewTime(start().Add(-time.Hour))
-	w := growing(t)
+	w := expanding(t)
 	w.claim.Status.Conditions = append(w.claim.Status.Conditions,
 		corev1.PersistentVolumeClaimCondition{Type: corev1.PersistentVolumeClaimResizing, Status: corev1.ConditionFalse, LastTransitionTime: old, Reason: "Old", Message: "old"},
 		corev1.PersistentVolumeClaimCondition{Type: corev1.PersistentVolumeClaimControllerResizeError, Status: corev1.ConditionFalse, LastTransitionTime: old},
@@ -95,7 +95,7 @@ func TestConditions(t *testing.T) {
 }
 
 func TestNonsense(t *testing.T) {
-	w := growing(t)
+	w := expanding(t)
 	w.begin()
 	got := w.conclude(expand.Answer{CapacityBytes: 1, NodeExpansionRequired: true}, "")
 	if got.Err == nil || got.Volume != nil || got.Reason != "" || got.Message != "" {
@@ -115,7 +115,7 @@ func TestFailedTooLate(t *testing.T) {
 		"under the other gate": func(w *world) { w.set("legacy", "") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := growing(t)
+			w := expanding(t)
 			w.begin()
 			change(w)
 			w.now = w.now.Add(time.Minute)
@@ -141,7 +141,7 @@ func TestPauseSince(t *testing.T) {
 		"nothing":            {"", "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := growing(t)
+			w := expanding(t)
 			w.set("R", test.status)
 			w.set("cond", test.conditions)
 			since, ok := expand.PauseSince(w.claim)
@@ -151,7 +151,7 @@ func TestPauseSince(t *testing.T) {
 		})
 	}
 	// The pause begins with the answer, and ends with the next attempt.
-	w := growing(t)
+	w := expanding(t)
 	w.begin()
 	w.now = w.now.Add(time.Minute)
 	w.fail(expand.Infeasible, errors.New("no"))

@@ -14,8 +14,8 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/secrets"
 )
 
-// growing is a world whose claim asks for 7Gi where it has 6Gi.
-func growing(t testing.TB) *world {
+// expanding is a world whose claim asks for 7Gi where it has 6Gi.
+func expanding(t testing.TB) *world {
 	w := newWorld(t)
 	w.set("P", "6Gi")
 	w.set("S", "7Gi")
@@ -54,7 +54,7 @@ func TestWhoseVolumeItIs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, done := range []bool{false, true} {
-				w := growing(t)
+				w := expanding(t)
 				// An annotation that has done its work is left alone, too.
 				metav1.SetMetaDataAnnotation(&w.volume.ObjectMeta, preResize, "5Gi")
 				if done {
@@ -68,7 +68,7 @@ func TestWhoseVolumeItIs(t *testing.T) {
 }
 
 func TestRequest(t *testing.T) {
-	w := growing(t)
+	w := expanding(t)
 	w.volume.Spec.MountOptions = []string{"noatime"}
 	w.volume.Spec.CSI.ControllerExpandSecretRef = &corev1.SecretReference{Namespace: "s", Name: "secret"}
 	mode := corev1.PersistentVolumeFilesystem
@@ -133,7 +133,7 @@ func TestAccessMode(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for capable, want := range map[bool]csipb.VolumeCapability_AccessMode_Mode{false: test.without, true: test.with} {
-				w := growing(t)
+				w := expanding(t)
 				w.volume.Spec.AccessModes, w.caps.SingleNodeMultiWriter = test.modes, capable
 				got := w.decide()
 				if test.err != "" {
@@ -160,12 +160,12 @@ func checkRejected(t *testing.T, got expand.Decision, parts ...string) {
 }
 
 func TestRejected(t *testing.T) {
-	w := growing(t)
+	w := expanding(t)
 	w.volume.Spec.CSI.VolumeHandle = ""
 	checkRejected(t, w.decide(), `PersistentVolume "pvc-1" has an empty spec.csi.volumeHandle`)
 
 	for _, driver := range []string{"both", "node"} {
-		w = growing(t)
+		w = expanding(t)
 		w.set("driver", driver)
 		w.set("S", "9223372036854775807")
 		checkVerdict(t, w.decide(), expand.Act)
@@ -198,7 +198,7 @@ func TestBackfill(t *testing.T) {
 		"template without a value": {func(w *world) { delete(w.claim.Annotations, otherKey) }, expand.Reject},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := growing(t)
+			w := expanding(t)
 			w.opts.BackfillExpandSecrets = true
 			w.class.Parameters = map[string]string{expandSecret: "${pvc.name}-${pvc.annotations['" + otherKey + "']}", expandSpace: "${pvc.namespace}"}
 			test.change(w)
@@ -206,7 +206,7 @@ func TestBackfill(t *testing.T) {
 			checkVerdict(t, got, test.want)
 			switch got.Verdict {
 			case expand.Backfill:
-				want := growing(t).volume
+				want := expanding(t).volume
 				want.Spec.CSI.ControllerExpandSecretRef = &corev1.SecretReference{Namespace: "team-a", Name: "data-x"}
 				if diff := cmp.Diff(want, got.Volume); diff != "" {
 					t.Errorf("volume (-want +got):\n%s", diff)
@@ -245,7 +245,7 @@ func TestNodeSecretWarning(t *testing.T) {
 		}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := growing(t)
+			w := expanding(t)
 			w.class.Parameters = map[string]string{nodeSecret: "a", nodeSpace: "b"}
 			test.change(w)
 			got := w.begin()
@@ -268,7 +268,7 @@ func TestNodeSecretWarning(t *testing.T) {
 
 // The legacy path must not be led by what the other has left.
 func TestOptionsAreKeptApart(t *testing.T) {
-	w := growing(t)
+	w := expanding(t)
 	w.set("A", "9Gi")
 	w.set("R", "NodeResizePending")
 	w.set("legacy", "")

@@ -18,7 +18,7 @@ type Options struct {
 	// for less.
 	RecoverVolumeExpansionFailure bool
 	// AnnotateFsResize is the gate AnnotateFsResize: a volume whose file system is still
-	// to grow carries the size that it had before.
+	// to expand carries the size that it had before.
 	AnnotateFsResize bool
 	// BackfillExpandSecrets is --backfill-expand-secrets: a volume that lacks the reference to
 	// the Secret of ControllerExpandVolume gets the one that its class names.
@@ -52,7 +52,7 @@ const (
 	// Pause: the driver has called the expansion infeasible. There is nothing to
 	// do until [PauseSince] is long enough ago, or the claim changes.
 	Pause
-	// Unannotate: the volume's file system has grown; the decision's Volume,
+	// Unannotate: the volume's file system is expanded; the decision's Volume,
 	// without the annotation, is to be written before anything else.
 	Unannotate
 	// Backfill: the decision's Volume, with the missing reference to a Secret, is

@@ -143,7 +143,7 @@ func (m *machine) call(asked int64, outcome byte, lost string) {
 	switch outcome {
 	case 0, 1: // The outcome stays open; it may have been done.
 		if outcome == 1 && asked <= m.limit {
-			m.grow(asked)
+			m.expand(asked)
 		}
 		m.fail(expand.Pending, errors.New("timeout"))
 		return
@@ -160,7 +160,7 @@ func (m *machine) call(asked int64, outcome byte, lost string) {
 		m.checkFree()
 		return
 	}
-	m.grow(asked)
+	m.expand(asked)
 	answer := expand.Answer{NodeExpansionRequired: outcome%2 == 0, CapacityBytes: m.device * gib}
 	switch outcome {
 	case 5: // It does not say, which it may do when there is no more than was asked for.
@@ -193,7 +193,7 @@ func (m *machine) checkFree() {
 	}
 }
 
-func (m *machine) grow(asked int64) {
+func (m *machine) expand(asked int64) {
 	m.device = max(m.device, (asked+m.roundUp-1)/m.roundUp*m.roundUp)
 }
 

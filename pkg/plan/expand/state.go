@@ -91,36 +91,36 @@ func (s state) goal() (goal, bool) {
 // target is the table of KEP-1790: by the state of the last attempt, and by
 // whether the volume is as big as the claim asks for.
 func (s state) target() (resource.Quantity, bool) {
-	grown := s.provisioned.Cmp(s.requested) >= 0
+	expanded := s.provisioned.Cmp(s.requested) >= 0
 	switch s.status {
 	case corev1.PersistentVolumeClaimNodeResizePending, corev1.PersistentVolumeClaimNodeResizeInProgress:
 		// The node finishes first.
 		size := s.allocatedOrRequested()
-		return size, !grown && s.provisioned.Cmp(size) < 0
+		return size, !expanded && s.provisioned.Cmp(size) < 0
 	case corev1.PersistentVolumeClaimNodeResizeInfeasible:
-		if grown && s.nodeOnly {
+		if expanded && s.nodeOnly {
 			return s.requested, true
 		}
 		// The driver has expanded the volume: there is no way back.
 		return s.allocatedOrRequested(), true
 	case corev1.PersistentVolumeClaimControllerResizeInProgress, corev1.PersistentVolumeClaimControllerResizeInfeasible:
-		return s.resumed(grown), true
+		return s.resumed(expanded), true
 	}
-	if grown && s.status == "" && s.allocated != nil {
+	if expanded && s.status == "" && s.allocated != nil {
 		return *s.allocated, true
 	}
-	// A volume that has grown for a claim that knows nothing of it: the API
+	// A volume that is expanded for a claim that knows nothing of it: the API
 	// server drops the fields, or the legacy path was at work. It leaves the
 	// condition where the node has the rest to do.
-	return s.requested, !grown || !s.onNode
+	return s.requested, !expanded || !s.onNode
 }
 
 // resumed is the target after an attempt at the driver. Its size stands as long
 // as the driver may still be at work on it, or has reached it; peers stick to it
 // also where a bigger volume than asked for has failed to become bigger still.
-func (s state) resumed(grown bool) resource.Quantity {
+func (s state) resumed(expanded bool) resource.Quantity {
 	reached := s.allocated != nil && s.provisioned.Cmp(*s.allocated) >= 0
-	if s.failed && !(grown && reached) {
+	if s.failed && !(expanded && reached) {
 		return s.requested
 	}
 	return s.allocatedOrRequested()

@@ -11,7 +11,7 @@ import (
 )
 
 // planning returns what planning one claim does in a cluster of that many nodes, in
-// three zones or with a topology of their own, for a claim that is bound late or at
+// three zones or with a topology of their own, for a claim of a class with WaitForFirstConsumer or at
 // once.
 func planning(nodes int, key string, late bool) func() {
 	index := topology.NewIndex()

@@ -30,7 +30,7 @@ const (
 	// Intent is a batch of the journal that is left.
 	Intent Flaw = "intent left"
 	// WrongSize is a volume whose size is not what the claim asks for everywhere, or
-	// whose growth has not ended.
+	// whose expansion has not ended.
 	WrongSize Flaw = "wrong size"
 	// WrongAttributes is a volume that does not have the parameters of its
 	// VolumeAttributesClass, or whose modification has not ended.

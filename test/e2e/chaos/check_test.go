@@ -114,12 +114,12 @@ func TestCheckFindsEachFlaw(t *testing.T) {
 		"claim asks for another size": {func(o *Observation) {
 			o.Claims[0].Spec.Resources.Requests[corev1.ResourceStorage] = two
 		}, WrongSize, "l/bound"},
-		"growing has not ended": {func(o *Observation) {
+		"expansion has not ended": {func(o *Observation) {
 			o.Claims[0].Status.AllocatedResourceStatuses = map[corev1.ResourceName]corev1.ClaimResourceStatus{
 				corev1.ResourceStorage: corev1.PersistentVolumeClaimControllerResizeInProgress,
 			}
 		}, WrongSize, "l/bound"},
-		"condition of growing": {func(o *Observation) {
+		"condition of an expansion": {func(o *Observation) {
 			o.Claims[0].Status.Conditions = []corev1.PersistentVolumeClaimCondition{{Type: corev1.PersistentVolumeClaimResizing}}
 		}, WrongSize, "l/bound"},
 		"driver has other parameters": {func(o *Observation) {

@@ -62,12 +62,12 @@ func (t trio) size() string {
 		return fmt.Sprintf("the claim asks for %d bytes and says %d, its PersistentVolume says %d, the driver has %d", asked.Value(), told.Value(), kept.Value(), has)
 	}
 	for resource, status := range t.claim.Status.AllocatedResourceStatuses {
-		return fmt.Sprintf("growing %s has not ended: %s", resource, status)
+		return fmt.Sprintf("the expansion, %s, has not ended: %s", resource, status)
 	}
 	for _, condition := range t.claim.Status.Conditions {
 		switch condition.Type {
 		case corev1.PersistentVolumeClaimResizing, corev1.PersistentVolumeClaimFileSystemResizePending:
-			return fmt.Sprintf("growing has not ended: the claim has the condition %s", condition.Type)
+			return fmt.Sprintf("the expansion has not ended: the claim has the condition %s", condition.Type)
 		}
 	}
 	return ""

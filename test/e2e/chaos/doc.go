@@ -1,5 +1,5 @@
 // Package chaos looks for volumes that get lost. In rounds, it has users ask for
-// volumes, grow, modify and delete them, while the sidecar is killed at random
+// volumes, expand, modify and delete them, while the sidecar is killed at random
 // moments and at named points, and the driver, the API server and etcd fail in
 // many ways. Then everything is well again, and what must hold at rest is checked
 // (see [Check]): above all, that the driver has the volumes that have a

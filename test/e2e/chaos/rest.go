@@ -19,7 +19,7 @@ const (
 	// take its time after the API server was away.
 	binding = 90 * time.Second
 	// stuck is how long the same must have been wrong until it counts although
-	// somebody still tries to mend it.
+	// somebody still tries to fix it.
 	stuck = 3 * time.Minute
 	// lookEvery is the time between two looks.
 	lookEvery = 250 * time.Millisecond

@@ -36,9 +36,9 @@
 //
 // # Expansion
 //
-// ControllerExpandVolume grows the sparse file and asks for the node's step, in
-// which NodeExpandVolume refreshes the loop device and grows the file system. A
-// driver without the controller's EXPAND_VOLUME grows the file on the node too.
+// ControllerExpandVolume expands the sparse file and asks for the node's step, in
+// which NodeExpandVolume refreshes the loop device and expands the file system. A
+// driver without the controller's EXPAND_VOLUME expands the file on the node too.
 // With the plugin capability OFFLINE in the place of ONLINE a volume that is
 // attached, staged or published is FailedPrecondition to the controller. Sizes
 // above [Options.MaxVolumeBytes] are OutOfRange.

@@ -24,10 +24,10 @@ func (s *controllerServer) ControllerExpandVolume(
 	if err != nil {
 		return nil, err
 	}
-	if needsGrowth(v, request.GetCapacityRange()) && s.driver.capabilities.offlineOnly() && v.InUse() {
+	if needsExpansion(v, request.GetCapacityRange()) && s.driver.capabilities.offlineOnly() && v.InUse() {
 		return nil, status.Errorf(codes.FailedPrecondition, "volume %q is in use and can be expanded offline only", v.ID)
 	}
-	v, err = s.driver.grow(ctx, v, request.GetCapacityRange())
+	v, err = s.driver.expand(ctx, v, request.GetCapacityRange())
 	if err != nil {
 		return nil, err
 	}
@@ -37,19 +37,19 @@ func (s *controllerServer) ControllerExpandVolume(
 	}, nil
 }
 
-func needsGrowth(v volume.Volume, asked *csi.CapacityRange) bool {
+func needsExpansion(v volume.Volume, asked *csi.CapacityRange) bool {
 	return v.CapacityBytes < asked.GetRequiredBytes()
 }
 
-// grow makes the storage as large as is asked, unless it is already.
-func (d *Driver) grow(ctx context.Context, v volume.Volume, asked *csi.CapacityRange) (volume.Volume, error) {
+// expand makes the storage as large as is asked, unless it is already.
+func (d *Driver) expand(ctx context.Context, v volume.Volume, asked *csi.CapacityRange) (volume.Volume, error) {
 	if err := checkRange(asked); err != nil {
 		return v, err
 	}
 	if limit := asked.GetLimitBytes(); limit > 0 && v.CapacityBytes > limit {
 		return v, status.Errorf(codes.OutOfRange, "volume %q has %d bytes, more than limit_bytes %d", v.ID, v.CapacityBytes, limit)
 	}
-	if !needsGrowth(v, asked) {
+	if !needsExpansion(v, asked) {
 		return v, nil
 	}
 	size := asked.GetRequiredBytes()
@@ -67,7 +67,7 @@ func (d *Driver) grow(ctx context.Context, v volume.Volume, asked *csi.CapacityR
 	}
 	larger := spec(v)
 	larger.Bytes = size
-	if err := d.backend.Grow(ctx, larger); err != nil {
+	if err := d.backend.Expand(ctx, larger); err != nil {
 		return v, err
 	}
 	return d.volumes.Update(v.ID, func(v *volume.Volume) error {

@@ -85,11 +85,11 @@ func (s *nodeServer) NodeExpandVolume(
 		}
 	}
 	asked := request.GetCapacityRange()
-	if needsGrowth(v, asked) && s.driver.capabilities.expandsInController() {
+	if needsExpansion(v, asked) && s.driver.capabilities.expandsInController() {
 		return nil, status.Errorf(codes.OutOfRange, "volume %q has %d bytes, less than required_bytes %d",
 			v.ID, v.CapacityBytes, asked.GetRequiredBytes())
 	}
-	if v, err = s.driver.grow(ctx, v, asked); err != nil {
+	if v, err = s.driver.expand(ctx, v, asked); err != nil {
 		return nil, err
 	}
 	if err := s.driver.backend.Resize(ctx, spec(v), s.driver.stagedAt(v)); err != nil {

@@ -44,7 +44,7 @@ func (r *running) expand(t *testing.T, id string, bytes int64) *csi.ControllerEx
 	return response
 }
 
-func TestFileSystemGrowsOnlineAndKeepsItsData(t *testing.T) {
+func TestExpandOnlineKeepsData(t *testing.T) {
 	needLoop(t)
 	for name, tc := range map[string]struct {
 		fsType       string
@@ -88,7 +88,7 @@ func TestFileSystemGrowsOnlineAndKeepsItsData(t *testing.T) {
 				}
 			}
 			if after := sizeOf(t, target); after < before+gib*9/10 {
-				t.Errorf("the file system grew from %d to %d bytes, want about 1 GiB more", before, after)
+				t.Errorf("the file system went from %d to %d bytes, want about 1 GiB more", before, after)
 			}
 			if data, err := os.ReadFile(file); err != nil || string(data) != "data" {
 				t.Errorf("the file holds %q, %v", data, err)
@@ -122,7 +122,7 @@ func (r *running) publishAnyhow(t *testing.T, id string, capability *csi.VolumeC
 	return target
 }
 
-func TestBlockVolumeGrowsOnline(t *testing.T) {
+func TestBlockVolumeExpandsOnline(t *testing.T) {
 	needLoop(t)
 	r := start(t, driver.Options{Backend: backend.Loop})
 	request := createRequest("one")

@@ -1,4 +1,4 @@
-// Package soak has one sidecar create, grow and delete volumes for a long time, while
+// Package soak has one sidecar create, expand and delete volumes for a long time, while
 // the driver, the API server and etcd fail now and then, and looks whether it gets
 // bigger: its memory, its goroutines and its file descriptors.
 //

@@ -65,10 +65,10 @@ func TestBadAnswer(t *testing.T) {
 			t.Parallel()
 			s := s.in(t)
 			bad.rule.Match = forClaim(bad.name)
-			mend := s.rule(bad.rule)
+			fix := s.rule(bad.rule)
 			claim := s.claim(bad.name, class)
 			t.Log(s.warnings(2, claim.Name, bad.says...))
-			mend()
+			fix()
 			s.boundToOne(claim)
 			t.Logf("%d volumes made, %d calls to delete them", len(s.callsFor(claim, "CreateVolume")), len(s.callsFor(claim, "DeleteVolume")))
 			if bad.named {
@@ -76,12 +76,12 @@ func TestBadAnswer(t *testing.T) {
 			}
 
 			bad.rule.Match = forClaim(bad.name + "-deleted")
-			mend = s.rule(bad.rule)
+			fix = s.rule(bad.rule)
 			claim = s.claim(bad.name+"-deleted", class)
 			s.warning(claim.Name, bad.says...)
 			s.deleteClaim(claim.Name)
 			s.claimGone(claim.Name)
-			mend()
+			fix()
 			s.nothingLeft(claim)
 			s.keepsSecretsInEvents()
 		})

@@ -99,7 +99,7 @@ func (s *scene) removeCapacities() {
 	})
 }
 
-// TestCapacity: an object for each class that binds late and each place, once; it
+// TestCapacity: an object for each class with WaitForFirstConsumer and each place, once; it
 // follows the volumes that come and go there, the nodes and the classes.
 func TestCapacity(t *testing.T) {
 	t.Parallel()
@@ -303,18 +303,18 @@ func TestCapacityForTheScheduler(t *testing.T) {
 	s.publishes(map[string]string{"late@" + node: "9Gi"})
 }
 
-// TestCapacityFailure: the driver's error is reported on the class, and mended by
+// TestCapacityFailure: the driver's error is reported on the class, and fixed by
 // itself.
 func TestCapacityFailure(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "--capacity=10Gi")
 	s.removeCapacities()
-	mend := s.rule(control.Rule{Match: control.Match{Method: "GetCapacity"}, Code: codes.ResourceExhausted, Message: "the array is tired"})
+	fix := s.rule(control.Rule{Match: control.Match{Method: "GetCapacity"}, Code: codes.ResourceExhausted, Message: "the array is tired"})
 	class := s.class("late", nil, lateBinding)
 	s.sidecar(publishing()...)
 	s.event(metav1.NamespaceDefault, class, "StorageCapacityFailed", "ResourceExhausted: the array is tired")
 	s.publishes(map[string]string{})
-	mend()
+	fix()
 	s.publishes(map[string]string{"late@" + shared.Cluster.NodeName(): "10Gi"})
 
 	// The scheduler has been told too much: the driver is asked again.

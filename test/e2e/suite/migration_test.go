@@ -30,7 +30,7 @@ parameters: {type: gp2, fsType: xfs}
 `
 
 // TestMigrated: claims for a class of an in-tree plugin get their volumes from the
-// driver that has taken the plugin's place. The volumes are in-tree ones, grow, and
+// driver that has taken the plugin's place. The volumes are in-tree ones, are expanded, and
 // are deleted again, and the metrics tell them from the driver's own.
 func TestMigrated(t *testing.T) {
 	t.Parallel()
@@ -54,16 +54,16 @@ func TestMigrated(t *testing.T) {
 	}
 
 	s.ask("c", "2Gi")
-	s.untilClaim("c", "has grown", func(c *corev1.PersistentVolumeClaim) bool {
+	s.untilClaim("c", "is expanded", func(c *corev1.PersistentVolumeClaim) bool {
 		return c.Status.Capacity.Storage().String() == "2Gi"
 	})
-	grown := s.volumeOf("c")
-	if grown.Spec.AWSElasticBlockStore == nil || grown.Spec.Capacity.Storage().String() != "2Gi" {
-		t.Errorf("the grown volume is %+v of %s", grown.Spec.PersistentVolumeSource, grown.Spec.Capacity.Storage())
+	expanded := s.volumeOf("c")
+	if expanded.Spec.AWSElasticBlockStore == nil || expanded.Spec.Capacity.Storage().String() != "2Gi" {
+		t.Errorf("the expanded volume is %+v of %s", expanded.Spec.PersistentVolumeSource, expanded.Spec.Capacity.Storage())
 	}
 
 	s.deleteClaim("c")
-	s.volumeGone(grown.Name)
+	s.volumeGone(expanded.Name)
 	if left := s.volumes(); len(left) != 1 {
 		t.Errorf("the driver is left with %v, want that of its own class", left)
 	}

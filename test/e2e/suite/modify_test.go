@@ -264,7 +264,7 @@ func TestModifyWriteFails(t *testing.T) {
 	class := s.class("sc", nil)
 	gold := s.attributes("gold", s.driver.Name, "iops", "9000")
 	progress := regexp.QuoteMeta(string(modifyInProgress))
-	for write, of := range map[string]growWrite{
+	for write, of := range map[string]expandWrite{
 		"begin":      {says: progress},
 		"volume":     {volume: true, says: "volumeAttributesClassName"},
 		"finish":     {says: "currentVolumeAttributesClassName"},
@@ -299,19 +299,19 @@ func TestModifyWriteFails(t *testing.T) {
 	}
 }
 
-// TestGrowAndModifyTakeTurns (W-C21): the driver is never asked to grow a volume
+// TestExpandAndModifyTakeTurns (W-C21): the driver is never asked to expand a volume
 // while it modifies it, and the other way round.
-func TestGrowAndModifyTakeTurns(t *testing.T) {
+func TestExpandAndModifyTakeTurns(t *testing.T) {
 	t.Parallel()
 	for name, methods := range map[string][]string{
 		"modify-first": {"ControllerModifyVolume", "ControllerExpandVolume"},
-		"grow-first":   {"ControllerExpandVolume", "ControllerModifyVolume"},
+		"expand-first": {"ControllerExpandVolume", "ControllerModifyVolume"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newScene(t, inController)
 			s.sidecar()
-			class := s.growingClass("sc", nil)
+			class := s.expandableClass("sc", nil)
 			claim := s.claim("c", class)
 			s.bound("c")
 			gold := s.attributes("gold", s.driver.Name, "iops", "9000")
@@ -323,13 +323,13 @@ func TestGrowAndModifyTakeTurns(t *testing.T) {
 			begin[methods[0]]()
 			s.reached("slow")
 			begin[methods[1]]()
-			s.growsAnother()
+			s.expandsAnother()
 			if calls := s.callsFor(claim, methods[1]); len(calls) > 0 {
 				t.Errorf("while %s works there are the calls %v", methods[0], calls)
 			}
 			release()
 			s.modified("c", gold)
-			s.grown("c", "2Gi")
+			s.expanded("c", "2Gi")
 			for _, method := range methods {
 				for _, call := range s.callsFor(claim, method) {
 					if call.Code != codes.OK {

@@ -201,7 +201,7 @@ func TestWrongFlags(t *testing.T) {
 	}
 }
 
-// TestAnotherDriver: a sidecar ends when the driver comes back as another one,
+// TestAnotherDriver: a sidecar ends when the driver reconnects as another one,
 // as everything that it has set up is for the first.
 func TestAnotherDriver(t *testing.T) {
 	t.Parallel()
@@ -213,7 +213,7 @@ func TestAnotherDriver(t *testing.T) {
 	if err := sidecar.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 1 {
 		t.Errorf("the sidecar ended with %v, want exit code 1", err)
 	}
-	if !logged(sidecar.Log(), "has come back as another one") {
+	if !logged(sidecar.Log(), "reconnected as another one") {
 		t.Errorf("the log does not say why")
 	}
 }

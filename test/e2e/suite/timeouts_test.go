@@ -8,26 +8,26 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/driver/control"
 )
 
-// TestTimeoutsOfEachKind: growing and modifying have time-outs of their own, and who
+// TestTimeoutsOfEachKind: expanding and modifying have time-outs of their own, and who
 // waits for them in vain is told which.
 func TestTimeoutsOfEachKind(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, inController, "--mutable-parameters=iops")
 	s.sidecar("--timeout=1m", "--resize-timeout=1s", "--modify-timeout=2s")
-	class := s.growingClass("sc", nil)
+	class := s.expandableClass("sc", nil)
 	gold := s.attributes("gold", s.driver.Name, "iops", "9000")
 
-	growing, modifying := s.claim("growing", class), s.claim("modifying", class)
-	s.bound(growing.Name)
-	s.bound(modifying.Name)
-	growOn := s.rule(control.Rule{Match: expanding(growing), Hang: true, Count: 1})
-	modifyOn := s.rule(control.Rule{Match: modifyingVolume(modifying), Hang: true, Count: 1})
-	s.ask(growing.Name, "2Gi")
-	s.name(modifying.Name, gold)
-	s.event(s.id, growing.Name, reasonResizeFailed, "within 1s (--resize-timeout)")
-	s.event(s.id, modifying.Name, reasonModifyFailed, "within 2s (--modify-timeout)")
-	growOn()
+	larger, modified := s.claim("larger", class), s.claim("modified", class)
+	s.bound(larger.Name)
+	s.bound(modified.Name)
+	expandOn := s.rule(control.Rule{Match: expanding(larger), Hang: true, Count: 1})
+	modifyOn := s.rule(control.Rule{Match: modifyingVolume(modified), Hang: true, Count: 1})
+	s.ask(larger.Name, "2Gi")
+	s.name(modified.Name, gold)
+	s.event(s.id, larger.Name, reasonResizeFailed, "within 1s (--resize-timeout)")
+	s.event(s.id, modified.Name, reasonModifyFailed, "within 2s (--modify-timeout)")
+	expandOn()
 	modifyOn()
-	s.untilClaim(growing.Name, "has grown", func(c *corev1.PersistentVolumeClaim) bool { return isSize(c.Status.Capacity, "2Gi") })
-	s.modified(modifying.Name, gold)
+	s.untilClaim(larger.Name, "is expanded", func(c *corev1.PersistentVolumeClaim) bool { return isSize(c.Status.Capacity, "2Gi") })
+	s.modified(modified.Name, gold)
 }

@@ -21,7 +21,7 @@ func refusal(code int32, reason metav1.StatusReason, message string) *metav1.Sta
 }
 
 // TestRefusedPersistentVolume: a PersistentVolume that the API server refuses for
-// good is reported on the claim, and its volume is deleted rather than kept for ever;
+// good is reported on the claim, and its volume is deleted rather than kept indefinitely;
 // when the API server takes it, the claim gets one.
 func TestRefusedPersistentVolume(t *testing.T) {
 	t.Parallel()

@@ -65,9 +65,9 @@ type Backend interface {
 	// Create makes the storage of a volume that has none, and one that was copied
 	// as large as it must be.
 	Create(ctx context.Context, spec Spec) error
-	// Grow makes the storage larger. It never makes it smaller. The file
+	// Expand makes the storage larger. It never makes it smaller. The file
 	// system stays as it is.
-	Grow(ctx context.Context, spec Spec) error
+	Expand(ctx context.Context, spec Spec) error
 	// Delete removes the storage of a volume that is staged nowhere.
 	Delete(ctx context.Context, id string) error
 
@@ -88,7 +88,7 @@ type Backend interface {
 }
 
 // FSTypes are the file systems that volumes can have, the default first. Ext4
-// is there for classes that ask for it: growing it online needs a capability
+// is there for classes that ask for it: expanding it online needs a capability
 // that root may lack in a sandbox.
 func FSTypes() []string { return []string{"xfs", "ext4"} }
 

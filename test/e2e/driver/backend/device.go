@@ -89,7 +89,7 @@ func detach(file string) error {
 
 // refresh makes a loop device as large as its file.
 func refresh(device string) error {
-	return control(device, "growing", unix.LOOP_SET_CAPACITY)
+	return control(device, "expanding", unix.LOOP_SET_CAPACITY)
 }
 
 func control(device, doing string, request uint) error {
@@ -170,8 +170,8 @@ func format(ctx context.Context, fsType, device string) error {
 	return run(ctx, "mkfs.xfs", "-q", "-f", device)
 }
 
-// growFileSystem makes a mounted file system as large as its device.
-func growFileSystem(ctx context.Context, m mount) error {
+// expandFileSystem makes a mounted file system as large as its device.
+func expandFileSystem(ctx context.Context, m mount) error {
 	if m.fsType == "ext4" {
 		return run(ctx, "resize2fs", m.source)
 	}

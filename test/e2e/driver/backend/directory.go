@@ -25,7 +25,7 @@ func (b *directoryBackend) Kind() string { return Directory }
 
 func (b *directoryBackend) Create(context.Context, Spec) error { return nil }
 
-func (b *directoryBackend) Grow(context.Context, Spec) error { return nil }
+func (b *directoryBackend) Expand(context.Context, Spec) error { return nil }
 
 func (b *directoryBackend) Delete(_ context.Context, id string) error {
 	for _, block := range []bool{false, true} {
@@ -38,7 +38,7 @@ func (b *directoryBackend) Delete(_ context.Context, id string) error {
 
 func (b *directoryBackend) Stage(_ context.Context, spec Spec, _ string) error {
 	if spec.Block {
-		return growFile(b.data(spec), spec.Bytes)
+		return expandFile(b.data(spec), spec.Bytes)
 	}
 	if err := os.MkdirAll(b.data(spec), 0o750); err != nil {
 		return fmt.Errorf("making the directory of volume %q: %w", spec.ID, err)
@@ -74,7 +74,7 @@ func (b *directoryBackend) Unpublish(_ context.Context, target string) error {
 
 func (b *directoryBackend) Resize(_ context.Context, spec Spec, _ string) error {
 	if spec.Block {
-		return growFile(b.data(spec), spec.Bytes)
+		return expandFile(b.data(spec), spec.Bytes)
 	}
 	return nil
 }

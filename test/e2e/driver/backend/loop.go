@@ -13,7 +13,7 @@ import (
 )
 
 // smallestXFS is the size below which mkfs.xfs refuses. The file of a smaller
-// volume has this size, and its file system grows beyond it only.
+// volume has this size, and its file system is expanded beyond it only.
 const smallestXFS = 300 << 20
 
 // loopBackend keeps a volume in a sparse file that is attached to a loop device
@@ -24,16 +24,16 @@ type loopBackend struct {
 
 func (b *loopBackend) Kind() string { return Loop }
 
-func (b *loopBackend) Create(_ context.Context, spec Spec) error { return b.grow(spec) }
+func (b *loopBackend) Create(_ context.Context, spec Spec) error { return b.expand(spec) }
 
-func (b *loopBackend) Grow(_ context.Context, spec Spec) error { return b.grow(spec) }
+func (b *loopBackend) Expand(_ context.Context, spec Spec) error { return b.expand(spec) }
 
-func (b *loopBackend) grow(spec Spec) error {
+func (b *loopBackend) expand(spec Spec) error {
 	size := spec.Bytes
 	if !spec.Block {
 		size = max(size, smallestXFS)
 	}
-	return growFile(b.file(spec.ID), size)
+	return expandFile(b.file(spec.ID), size)
 }
 
 func (b *loopBackend) Delete(_ context.Context, id string) error {
@@ -80,7 +80,7 @@ func (b *loopBackend) Stage(ctx context.Context, spec Spec, path string) error {
 	if err := run(ctx, "mount", append(args, device, path)...); err != nil || !spec.Copied {
 		return err
 	}
-	return growFileSystem(ctx, mount{fsType: fsType, source: device, point: path})
+	return expandFileSystem(ctx, mount{fsType: fsType, source: device, point: path})
 }
 
 // ensureFileSystem formats a device that has no file system and says which it
@@ -139,7 +139,7 @@ func (b *loopBackend) Resize(ctx context.Context, spec Spec, path string) error 
 		return err
 	}
 	if device == "" {
-		return fmt.Errorf("growing volume %q: %w", spec.ID, ErrNotReady)
+		return fmt.Errorf("expanding volume %q: %w", spec.ID, ErrNotReady)
 	}
 	if err := refresh(device); err != nil || spec.Block {
 		return err
@@ -149,9 +149,9 @@ func (b *loopBackend) Resize(ctx context.Context, spec Spec, path string) error 
 		return err
 	}
 	if !mounted || there.source != device {
-		return fmt.Errorf("growing volume %q at %s: %w", spec.ID, path, ErrNotReady)
+		return fmt.Errorf("expanding volume %q at %s: %w", spec.ID, path, ErrNotReady)
 	}
-	return growFileSystem(ctx, there)
+	return expandFileSystem(ctx, there)
 }
 
 func (b *loopBackend) Usage(_ context.Context, spec Spec, path string) (Usage, error) {
@@ -175,8 +175,8 @@ func (b *loopBackend) Usage(_ context.Context, spec Spec, path string) (Usage, e
 
 func (b *loopBackend) file(id string) string { return filepath.Join(b.dir, id+".img") }
 
-// growFile makes a sparse file at least that large.
-func growFile(path string, size int64) error {
+// expandFile makes a sparse file at least that large.
+func expandFile(path string, size int64) error {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return fmt.Errorf("making the file of a volume: %w", err)
@@ -190,7 +190,7 @@ func growFile(path string, size int64) error {
 		return nil
 	}
 	if err := file.Truncate(size); err != nil {
-		return fmt.Errorf("growing %s to %d bytes: %w", path, size, err)
+		return fmt.Errorf("expanding %s to %d bytes: %w", path, size, err)
 	}
 	return nil
 }

@@ -7,7 +7,7 @@ type Volume struct {
 
 	// CapacityBytes is the size that the controller service gave it.
 	CapacityBytes int64 `json:"capacityBytes"`
-	// NodeBytes is the size that the node service has grown it to: less than
+	// NodeBytes is the size that the node service has expanded it to: less than
 	// CapacityBytes between ControllerExpandVolume and NodeExpandVolume, and
 	// zero until the first NodeStageVolume.
 	NodeBytes int64 `json:"nodeBytes,omitempty"`

@@ -40,7 +40,7 @@ func (r *Recorder) load() error {
 		whole += int64(len(content))
 	}
 	if err := r.file.Truncate(whole); err != nil {
-		return fmt.Errorf("mending the record of calls: %w", err)
+		return fmt.Errorf("repairing the record of calls: %w", err)
 	}
 	return nil
 }

@@ -69,8 +69,8 @@ func TestStoreSeesTheChangesOfAnotherProcess(t *testing.T) {
 		if got.CapacityBytes != want {
 			t.Fatalf("the node sees %d bytes, want %d", got.CapacityBytes, want)
 		}
-		grow := func(v *volume.Volume) error { v.CapacityBytes++; return nil }
-		if _, err := controller.Update(id(1), grow); err != nil {
+		expand := func(v *volume.Volume) error { v.CapacityBytes++; return nil }
+		if _, err := controller.Update(id(1), expand); err != nil {
 			t.Fatal(err)
 		}
 	}

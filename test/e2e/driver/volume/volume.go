@@ -20,7 +20,7 @@ type Volume struct {
 
 	// CapacityBytes is the size that the controller service has given it.
 	CapacityBytes int64 `json:"capacityBytes"`
-	// NodeBytes is the size that the node service has grown it to; zero until
+	// NodeBytes is the size that the node service has expanded it to; zero until
 	// it is staged for the first time.
 	NodeBytes int64 `json:"nodeBytes,omitempty"`
 

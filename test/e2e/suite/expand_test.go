@@ -53,7 +53,7 @@ func merged(maps ...map[string]string) map[string]string {
 	return all
 }
 
-// credentialsFile is the driver's flag by which it grows file systems only with
+// credentialsFile is the driver's flag by which it expands file systems only with
 // these secrets.
 func credentialsFile(t *testing.T, secrets map[string]string) string {
 	t.Helper()
@@ -98,14 +98,14 @@ func (s *scene) nodeExpansions(claim *corev1.PersistentVolumeClaim) []control.Ca
 	return found
 }
 
-// TestGrowOnline: the heart of the story. A volume that can only grow with
-// credentials grows while a pod uses it.
-func TestGrowOnline(t *testing.T) {
+// TestExpandOnline: the heart of the story. A volume that can only be expanded with
+// credentials is expanded while a pod uses it.
+func TestExpandOnline(t *testing.T) {
 	t.Parallel()
 	s := realVolumes(t, credentialsFile(t, nodeSecret()))
 	s.secret(s.id, "node", nodeSecret())
 	s.secret(s.id, "array", arraySecret())
-	class := s.growingClass("sc", merged(s.nodeExpandSecret("node"), s.controllerExpandSecret("array")))
+	class := s.expandableClass("sc", merged(s.nodeExpandSecret("node"), s.controllerExpandSecret("array")))
 	p := s.proxy()
 	s.through(p)
 	claim := s.claim("c", class)
@@ -116,14 +116,14 @@ func TestGrowOnline(t *testing.T) {
 	before := s.fileSystem(path)
 
 	s.ask("c", "2Gi")
-	grown := s.grown("c", "2Gi")
+	expanded := s.expanded("c", "2Gi")
 	after := s.fileSystem(path)
 	t.Logf("df in the pod's volume: %d bytes, then %d", before, after)
 	if after-before < bytesOf("900Mi") || after > bytesOf("2Gi") {
-		t.Errorf("the file system went from %d bytes to %d when the volume grew from 1Gi to 2Gi", before, after)
+		t.Errorf("the file system went from %d bytes to %d when the volume was expanded from 1Gi to 2Gi", before, after)
 	}
-	if _, ok := grown.Annotations[nodeExpansionNotRequired]; ok {
-		t.Errorf("the claim's annotations are %v", grown.Annotations)
+	if _, ok := expanded.Annotations[nodeExpansionNotRequired]; ok {
+		t.Errorf("the claim's annotations are %v", expanded.Annotations)
 	}
 
 	calls := s.callsFor(claim, "ControllerExpandVolume")
@@ -177,29 +177,29 @@ func bodies(writes []proxy.Write) string {
 	return text
 }
 
-// TestGrowCost: without a node step, too, no more is written than is needed.
-func TestGrowCost(t *testing.T) {
+// TestExpandCost: without a node step, too, no more is written than is needed.
+func TestExpandCost(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, inController)
 	p := s.proxy()
 	s.through(p)
-	claim := s.claim("c", s.growingClass("sc", nil))
+	claim := s.claim("c", s.expandableClass("sc", nil))
 	s.bound("c")
 	s.ask("c", "2Gi")
-	grown := s.grown("c", "2Gi")
-	if grown.Annotations[nodeExpansionNotRequired] != "true" {
-		t.Errorf("the claim's annotations are %v", grown.Annotations)
+	expanded := s.expanded("c", "2Gi")
+	if expanded.Annotations[nodeExpansionNotRequired] != "true" {
+		t.Errorf("the claim's annotations are %v", expanded.Annotations)
 	}
 	s.cost(p, claim, 2, 1, map[string]int32{reasonResizing: 1, reasonResized: 1})
 }
 
-// TestGrowNodeSecretMissing: the kubelet says what it lacks, and the file system
-// grows once the Secret is there.
-func TestGrowNodeSecretMissing(t *testing.T) {
+// TestExpandNodeSecretMissing: the kubelet says what it lacks, and the file system
+// is expanded once the Secret is there.
+func TestExpandNodeSecretMissing(t *testing.T) {
 	t.Parallel()
 	s := realVolumes(t, credentialsFile(t, nodeSecret()))
 	s.sidecar()
-	claim := s.claim("c", s.growingClass("sc", s.nodeExpandSecret("late")))
+	claim := s.claim("c", s.expandableClass("sc", s.nodeExpandSecret("late")))
 	s.bound("c")
 	s.pod("user", claim)
 	s.running("user")
@@ -209,10 +209,10 @@ func TestGrowNodeSecretMissing(t *testing.T) {
 	t.Log(message)
 	s.volumeHas("c", "2Gi")
 	if got := s.nodeExpansions(claim); len(got) != 0 {
-		t.Errorf("the node has grown the volume without the Secret: %v", got)
+		t.Errorf("the node has expanded the volume without the Secret: %v", got)
 	}
 	s.secret(s.id, "late", nodeSecret())
-	s.grown("c", "2Gi")
+	s.expanded("c", "2Gi")
 	if after := s.fileSystem(s.published(claim)); after-before < bytesOf("900Mi") {
 		t.Errorf("the file system went from %d bytes to %d", before, after)
 	}
@@ -221,15 +221,15 @@ func TestGrowNodeSecretMissing(t *testing.T) {
 	}
 }
 
-// TestGrowControllerSecretMissing: the sidecar says what it lacks and how to
+// TestExpandControllerSecretMissing: the sidecar says what it lacks and how to
 // help, leaves the claim's status alone, so that the user can change the size
 // (W-C13), and goes on once the Secret is there.
-func TestGrowControllerSecretMissing(t *testing.T) {
+func TestExpandControllerSecretMissing(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, inController)
 	p := s.proxy()
 	s.through(p, soon)
-	claim := s.claim("c", s.growingClass("sc", s.controllerExpandSecret("late")))
+	claim := s.claim("c", s.expandableClass("sc", s.controllerExpandSecret("late")))
 	s.bound("c")
 	s.ask("c", "9Gi")
 	t.Log(s.event(s.id, "c", reasonResizeFailed, s.id+"/late"))
@@ -238,7 +238,7 @@ func TestGrowControllerSecretMissing(t *testing.T) {
 	}
 	s.ask("c", "2Gi")
 	s.secret(s.id, "late", arraySecret())
-	s.grown("c", "2Gi")
+	s.expanded("c", "2Gi")
 	if diff := cmp.Diff([]int64{bytesOf("2Gi")}, s.expansions(claim)); diff != "" {
 		t.Errorf("sizes asked of the driver (-want +got):\n%s", diff)
 	}
@@ -247,9 +247,9 @@ func TestGrowControllerSecretMissing(t *testing.T) {
 	}
 }
 
-// TestGrowWithoutReferences: a volume made before its class had secrets. What
+// TestExpandWithoutReferences: a volume made before its class had secrets. What
 // can be set is set when the flag says so, once; what can't be is told.
-func TestGrowWithoutReferences(t *testing.T) {
+func TestExpandWithoutReferences(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		flags   []string
@@ -265,12 +265,12 @@ func TestGrowWithoutReferences(t *testing.T) {
 			s.secret(s.id, "array", arraySecret())
 			p := s.proxy()
 			s.through(p, c.flags...)
-			claim := s.claim("c", s.growingClass("sc", nil))
+			claim := s.claim("c", s.expandableClass("sc", nil))
 			s.bound("c")
 			s.replaceClass("sc", merged(s.nodeExpandSecret("node"), s.controllerExpandSecret("array")), "allowVolumeExpansion: true")
 			for _, size := range []string{"2Gi", "3Gi"} {
 				s.ask("c", size)
-				s.grown("c", size)
+				s.expanded("c", size)
 			}
 			t.Log(s.event(s.id, "c", reasonResizeFailed, "nodeExpandSecretRef"))
 			var want *corev1.SecretReference
@@ -298,20 +298,20 @@ func TestGrowWithoutReferences(t *testing.T) {
 	}
 }
 
-// TestGrowBlock: the device in the pod gets bigger.
-func TestGrowBlock(t *testing.T) {
+// TestExpandBlock: the device in the pod gets bigger.
+func TestExpandBlock(t *testing.T) {
 	t.Parallel()
 	s := realVolumes(t, credentialsFile(t, nodeSecret()))
 	s.secret(s.id, "node", nodeSecret())
 	s.sidecar()
-	claim := s.claim("c", s.growingClass("sc", s.nodeExpandSecret("node")), block)
+	claim := s.claim("c", s.expandableClass("sc", s.nodeExpandSecret("node")), block)
 	s.bound("c")
 	s.pod("user", claim)
 	s.running("user")
 	device := s.published(claim)
 	s.isDevice(device, bytesOf("1Gi"))
 	s.ask("c", "2Gi")
-	s.grown("c", "2Gi")
+	s.expanded("c", "2Gi")
 	s.isDevice(device, bytesOf("2Gi"))
 	var request csipb.ControllerExpandVolumeRequest
 	s.must(s.calls("ControllerExpandVolume", 1)[0].DecodeRequest(&request))
@@ -323,20 +323,20 @@ func TestGrowBlock(t *testing.T) {
 	}
 }
 
-// TestGrowOnNodeOnly: a driver whose controller has nothing to do.
-func TestGrowOnNodeOnly(t *testing.T) {
+// TestExpandOnNodeOnly: a driver whose controller has nothing to do.
+func TestExpandOnNodeOnly(t *testing.T) {
 	t.Parallel()
 	s := realVolumes(t, onNode, credentialsFile(t, nodeSecret()))
 	s.secret(s.id, "node", nodeSecret())
 	p := s.proxy()
 	s.through(p)
-	claim := s.claim("c", s.growingClass("sc", s.nodeExpandSecret("node")))
+	claim := s.claim("c", s.expandableClass("sc", s.nodeExpandSecret("node")))
 	s.bound("c")
 	s.pod("user", claim)
 	s.running("user")
 	before := s.fileSystem(s.published(claim))
 	s.ask("c", "2Gi")
-	s.grown("c", "2Gi")
+	s.expanded("c", "2Gi")
 	if after := s.fileSystem(s.published(claim)); after-before < bytesOf("900Mi") {
 		t.Errorf("the file system went from %d bytes to %d", before, after)
 	}
@@ -349,14 +349,14 @@ func TestGrowOnNodeOnly(t *testing.T) {
 	s.cost(p, claim, 2, 1, map[string]int32{reasonResizing: 1, reasonOnNode: 1})
 }
 
-// TestGrowOfflineOnly (W-C19): a driver that refuses to grow a volume in use is
+// TestExpandOfflineOnly (W-C19): a driver that refuses to expand a volume in use is
 // asked again as soon as the pod is gone. The back-off would take minutes.
-func TestGrowOfflineOnly(t *testing.T) {
+func TestExpandOfflineOnly(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, offlineOnly)
 	s.needsKubelet()
 	s.sidecar("--retry-interval-max=5m")
-	claim := s.claim("c", s.growingClass("sc", nil))
+	claim := s.claim("c", s.expandableClass("sc", nil))
 	s.bound("c")
 	s.pod("user", claim)
 	s.running("user")
@@ -370,21 +370,21 @@ func TestGrowOfflineOnly(t *testing.T) {
 	s.deletePod("user")
 	ended := time.Now()
 	s.handedOver("c", "2Gi")
-	t.Logf("the volume had grown %s after the pod was gone", time.Since(ended).Round(time.Millisecond))
+	t.Logf("the volume was expanded %s after the pod was gone", time.Since(ended).Round(time.Millisecond))
 	// The rest is for the next pod's node.
 	s.pod("next", claim)
 	s.running("next")
-	s.grown("c", "2Gi")
+	s.expanded("c", "2Gi")
 }
 
-// TestGrowEphemeral (W-C19): claims of generic ephemeral volumes are seen to be
+// TestExpandEphemeral (W-C19): claims of generic ephemeral volumes are seen to be
 // in use, too.
-func TestGrowEphemeral(t *testing.T) {
+func TestExpandEphemeral(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, offlineOnly)
 	s.needsKubelet()
 	s.sidecar("--retry-interval-max=5m")
-	class := s.growingClass("sc", nil)
+	class := s.expandableClass("sc", nil)
 	pod := podWith("user", &corev1.PersistentVolumeClaim{})
 	pod.Spec.Volumes[0].VolumeSource = corev1.VolumeSource{Ephemeral: &corev1.EphemeralVolumeSource{
 		VolumeClaimTemplate: &corev1.PersistentVolumeClaimTemplate{Spec: load.ClaimSpec(class)},

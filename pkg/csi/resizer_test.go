@@ -56,7 +56,7 @@ func TestClassifyExpansion(t *testing.T) {
 		if err == nil {
 			continue
 		}
-		if got := csi.ClassifyExpansion(fmt.Errorf("growing: %w", err)); got != want {
+		if got := csi.ClassifyExpansion(fmt.Errorf("expanding: %w", err)); got != want {
 			t.Errorf("ClassifyExpansion(wrapped %s) = %d, want %d", code, got, want)
 		}
 	}
@@ -68,7 +68,7 @@ func TestClassifyExpansionErrorsThatAreNotTheDrivers(t *testing.T) {
 	for name, err := range map[string]error{
 		"own":      errors.New("something"),
 		"stopping": csi.ErrStopping,
-		"canceled": fmt.Errorf("growing: %w", context.Canceled),
+		"canceled": fmt.Errorf("expanding: %w", context.Canceled),
 	} {
 		if got := csi.ClassifyExpansion(err); got != csi.Pending {
 			t.Errorf("%s: ClassifyExpansion = %d, want %d", name, got, csi.Pending)
@@ -82,7 +82,7 @@ func TestInUse(t *testing.T) {
 			t.Errorf("InUse(%s) = %t", code, got)
 		}
 	}
-	if !csi.InUse(fmt.Errorf("growing: %w", status.Error(codes.FailedPrecondition, "x"))) {
+	if !csi.InUse(fmt.Errorf("expanding: %w", status.Error(codes.FailedPrecondition, "x"))) {
 		t.Error("InUse does not know a wrapped error")
 	}
 	if csi.InUse(errors.New("FailedPrecondition")) {
@@ -90,21 +90,21 @@ func TestInUse(t *testing.T) {
 	}
 }
 
-// grower is a driver that grows and modifies volumes and, with node, serves the
+// resizer is a driver that expands and modifies volumes and, with node, serves the
 // node service at the same socket.
-type grower struct {
+type resizer struct {
 	*driver
 	expand func(context.Context, *csipb.ControllerExpandVolumeRequest) (*csipb.ControllerExpandVolumeResponse, error)
 	modify func(context.Context, *csipb.ControllerModifyVolumeRequest) error
 	node   *node
 }
 
-func (g grower) ControllerExpandVolume(ctx context.Context, request *csipb.ControllerExpandVolumeRequest) (*csipb.ControllerExpandVolumeResponse, error) {
-	return g.expand(ctx, request)
+func (r resizer) ControllerExpandVolume(ctx context.Context, request *csipb.ControllerExpandVolumeRequest) (*csipb.ControllerExpandVolumeResponse, error) {
+	return r.expand(ctx, request)
 }
 
-func (g grower) ControllerModifyVolume(ctx context.Context, request *csipb.ControllerModifyVolumeRequest) (*csipb.ControllerModifyVolumeResponse, error) {
-	if err := g.modify(ctx, request); err != nil {
+func (r resizer) ControllerModifyVolume(ctx context.Context, request *csipb.ControllerModifyVolumeRequest) (*csipb.ControllerModifyVolumeResponse, error) {
+	if err := r.modify(ctx, request); err != nil {
 		return nil, err
 	}
 	return &csipb.ControllerModifyVolumeResponse{}, nil
@@ -132,7 +132,7 @@ func (n *node) NodeGetCapabilities(context.Context, *csipb.NodeGetCapabilitiesRe
 }
 
 // reach serves the driver until the test ends, and connects to it.
-func (g grower) reach(t *testing.T) *grpc.ClientConn {
+func (r resizer) reach(t *testing.T) *grpc.ClientConn {
 	t.Helper()
 	socket := newSocket(t)
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "unix", socket)
@@ -140,10 +140,10 @@ func (g grower) reach(t *testing.T) *grpc.ClientConn {
 		t.Fatal(err)
 	}
 	server := grpc.NewServer()
-	csipb.RegisterIdentityServer(server, g)
-	csipb.RegisterControllerServer(server, g)
-	if g.node != nil {
-		csipb.RegisterNodeServer(server, g.node)
+	csipb.RegisterIdentityServer(server, r)
+	csipb.RegisterControllerServer(server, r)
+	if r.node != nil {
+		csipb.RegisterNodeServer(server, r.node)
 	}
 	done := make(chan struct{})
 	go func() {
@@ -157,13 +157,13 @@ func (g grower) reach(t *testing.T) *grpc.ClientConn {
 	return dial(t, socket, nil)
 }
 
-func TestGrowthPassesTheRequestOn(t *testing.T) {
-	var grown *csipb.ControllerExpandVolumeRequest
+func TestResizerPassesTheRequestOn(t *testing.T) {
+	var expanded *csipb.ControllerExpandVolumeRequest
 	var modified *csipb.ControllerModifyVolumeRequest
-	conn := grower{
+	conn := resizer{
 		driver: &driver{},
 		expand: func(_ context.Context, request *csipb.ControllerExpandVolumeRequest) (*csipb.ControllerExpandVolumeResponse, error) {
-			grown = request
+			expanded = request
 			return &csipb.ControllerExpandVolumeResponse{CapacityBytes: 7, NodeExpansionRequired: true}, nil
 		},
 		modify: func(_ context.Context, request *csipb.ControllerModifyVolumeRequest) error {
@@ -171,27 +171,27 @@ func TestGrowthPassesTheRequestOn(t *testing.T) {
 			return nil
 		},
 	}.reach(t)
-	growth := csi.NewDriver(limited(timed(conn, time.Minute), 1, nil))
+	driver := csi.NewDriver(limited(timed(conn, time.Minute), 1, nil))
 	expand := &csipb.ControllerExpandVolumeRequest{
 		VolumeId: "handle", CapacityRange: &csipb.CapacityRange{RequiredBytes: 6}, Secrets: map[string]string{"k": "v"},
 	}
-	response, err := growth.ControllerExpandVolume(t.Context(), expand)
+	response, err := driver.ControllerExpandVolume(t.Context(), expand)
 	if err != nil || response.GetCapacityBytes() != 7 || !response.GetNodeExpansionRequired() {
 		t.Errorf("ControllerExpandVolume = %v, %v", response, err)
 	}
 	modify := &csipb.ControllerModifyVolumeRequest{
 		VolumeId: "handle", MutableParameters: map[string]string{"iops": "1"}, Secrets: map[string]string{"k": "v"},
 	}
-	if err := growth.ControllerModifyVolume(t.Context(), modify); err != nil {
+	if err := driver.ControllerModifyVolume(t.Context(), modify); err != nil {
 		t.Errorf("ControllerModifyVolume: %v", err)
 	}
-	if diff := cmp.Diff(expand, grown, protocmp.Transform()) + cmp.Diff(modify, modified, protocmp.Transform()); diff != "" {
+	if diff := cmp.Diff(expand, expanded, protocmp.Transform()) + cmp.Diff(modify, modified, protocmp.Transform()); diff != "" {
 		t.Errorf("the requests (-want +got):\n%s", diff)
 	}
 }
 
-func TestGrowthTimeoutExplainsItself(t *testing.T) {
-	conn := grower{
+func TestResizerTimeoutExplainsItself(t *testing.T) {
+	conn := resizer{
 		driver: &driver{},
 		expand: func(ctx context.Context, _ *csipb.ControllerExpandVolumeRequest) (*csipb.ControllerExpandVolumeResponse, error) {
 			<-ctx.Done()
@@ -211,9 +211,9 @@ func TestGrowthTimeoutExplainsItself(t *testing.T) {
 }
 
 // Some drivers repeat the credentials that they were given.
-func TestGrowthErrorsShowNoSecrets(t *testing.T) {
+func TestResizerErrorsShowNoSecrets(t *testing.T) {
 	const password = "t0p-Secret"
-	conn := grower{
+	conn := resizer{
 		driver: &driver{},
 		expand: func(_ context.Context, request *csipb.ControllerExpandVolumeRequest) (*csipb.ControllerExpandVolumeResponse, error) {
 			return nil, status.Error(codes.OutOfRange, "login with "+request.GetSecrets()["password"])
@@ -223,9 +223,9 @@ func TestGrowthErrorsShowNoSecrets(t *testing.T) {
 		},
 	}.reach(t)
 	secret := map[string]string{"password": password}
-	_, grow := csi.NewDriver(conn).ControllerExpandVolume(t.Context(), &csipb.ControllerExpandVolumeRequest{Secrets: secret})
+	_, expand := csi.NewDriver(conn).ControllerExpandVolume(t.Context(), &csipb.ControllerExpandVolumeRequest{Secrets: secret})
 	modify := csi.NewDriver(conn).ControllerModifyVolume(t.Context(), &csipb.ControllerModifyVolumeRequest{Secrets: secret})
-	for verb, err := range map[string]error{"expand": grow, "modify": modify} {
+	for verb, err := range map[string]error{"expand": expand, "modify": modify} {
 		if err == nil || strings.Contains(err.Error(), password) || !strings.Contains(err.Error(), "login with") {
 			t.Errorf("%s: the error is %v", verb, err)
 		}
@@ -248,7 +248,7 @@ func TestOpenAsksTheNodeService(t *testing.T) {
 		node   *node
 		want   capability.Set
 	}{
-		"it grows volumes":        {all, &node{can: []csipb.NodeServiceCapability_RPC_Type{stage, expand}}, both},
+		"it expands volumes":      {all, &node{can: []csipb.NodeServiceCapability_RPC_Type{stage, expand}}, both},
 		"it can do other things":  {all, &node{can: []csipb.NodeServiceCapability_RPC_Type{stage}}, controller},
 		"there is none":           {all, nil, controller},
 		"it does not tell":        {all, &node{err: status.Error(codes.Unimplemented, "what?")}, controller},
@@ -260,7 +260,7 @@ func TestOpenAsksTheNodeService(t *testing.T) {
 			if c.node != nil {
 				c.node.failures.Store(2)
 			}
-			session, err := csi.Open(quiet(t), grower{driver: c.driver, node: c.node}.reach(t), callTimeout, &hasty{})
+			session, err := csi.Open(quiet(t), resizer{driver: c.driver, node: c.node}.reach(t), callTimeout, &hasty{})
 			if err != nil {
 				t.Fatalf("Open: %v", err)
 			}
@@ -274,7 +274,7 @@ func TestOpenAsksTheNodeService(t *testing.T) {
 func TestOpenFailsWithTheNodeService(t *testing.T) {
 	broken := &node{err: status.Error(codes.Internal, "broken")}
 	broken.failures.Store(1)
-	_, err := csi.Open(quiet(t), grower{driver: capable(), node: broken}.reach(t), callTimeout, &hasty{})
+	_, err := csi.Open(quiet(t), resizer{driver: capable(), node: broken}.reach(t), callTimeout, &hasty{})
 	if err == nil || !strings.Contains(err.Error(), "NodeGetCapabilities") || status.Code(err) != codes.Internal {
 		t.Errorf("Open: error %v", err)
 	}

@@ -42,20 +42,20 @@ func (s *scene) asked(claim *corev1.PersistentVolumeClaim, sizes ...string) {
 	}
 }
 
-// TestKEP1790Story0Create: a claim that is made has nothing to grow.
+// TestKEP1790Story0Create: a claim that is made has no expansion.
 func TestKEP1790Story0Create(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, inController)
 	p := s.proxy()
 	s.through(p)
-	class := s.growingClass("sc", nil)
+	class := s.expandableClass("sc", nil)
 	claim := s.claim("c", class, sized("10Gi"))
 	s.bound("c")
-	// Another one, which grows, shows that there was time for more.
+	// Another one, which is expanded, shows that there was time for more.
 	s.claim("other", class)
 	s.bound("other")
 	s.ask("other", "2Gi")
-	s.grown("other", "2Gi")
+	s.expanded("other", "2Gi")
 	created := s.get("c")
 	if created.Status.AllocatedResources != nil || stateOf(created) != "" || len(resizeConditions(created)) > 0 {
 		t.Errorf("the status is %s", inJSON(created.Status))
@@ -73,7 +73,7 @@ func TestKEP1790Story1Infeasible(t *testing.T) {
 	s.sidecar("--retry-interval-max=5m")
 	s.apply(fmt.Sprintf("apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: quota, namespace: %s}\nspec: {hard: {requests.storage: 150Gi}}", s.id))
 	s.quotaUsed("0")
-	claim := s.claim("c", s.growingClass("sc", nil), sized("10Gi"))
+	claim := s.claim("c", s.expandableClass("sc", nil), sized("10Gi"))
 	s.bound("c")
 	s.ask("c", "100Gi")
 	failed := s.inState("c", stateInfeasible)
@@ -83,7 +83,7 @@ func TestKEP1790Story1Infeasible(t *testing.T) {
 	t.Log(s.event(s.id, "c", reasonResizeFailed, "OutOfRange"))
 	s.quotaUsed("100Gi")
 	s.ask("c", "20Gi")
-	s.grown("c", "20Gi")
+	s.expanded("c", "20Gi")
 	s.quotaUsed("20Gi")
 	s.asked(claim, "100Gi", "20Gi")
 	if got := s.expansions(claim); len(got) != 2 {
@@ -111,7 +111,7 @@ func TestKEP1790Story2NodeOnly(t *testing.T) {
 	s := newScene(t, onNode, "--max-volume-size=50Gi")
 	s.needsKubelet()
 	s.sidecar()
-	claim := s.claim("c", s.growingClass("sc", nil), sized("10Gi"))
+	claim := s.claim("c", s.expandableClass("sc", nil), sized("10Gi"))
 	s.bound("c")
 	s.pod("user", claim)
 	s.running("user")
@@ -119,7 +119,7 @@ func TestKEP1790Story2NodeOnly(t *testing.T) {
 	s.inState("c", corev1.PersistentVolumeClaimNodeResizeInfeasible)
 	s.volumeHas("c", "100Gi")
 	s.ask("c", "20Gi")
-	s.grown("c", "20Gi")
+	s.expanded("c", "20Gi")
 	s.asked(claim)
 }
 
@@ -129,14 +129,14 @@ func TestKEP1790Story3ShrinkWhileRunning(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, inController)
 	s.sidecar()
-	claim := s.claim("c", s.growingClass("sc", nil), sized("10Gi"))
+	claim := s.claim("c", s.expandableClass("sc", nil), sized("10Gi"))
 	s.bound("c")
 	release := s.rule(control.Rule{ID: "slow", Match: expanding(claim), Hang: true})
 	s.ask("c", "100Gi")
 	s.reached("slow")
 	s.ask("c", "20Gi")
 	release()
-	s.grown("c", "100Gi")
+	s.expanded("c", "100Gi")
 	s.asked(claim, "100Gi")
 }
 
@@ -148,7 +148,7 @@ func TestKEP1790Story4CrashAndShrink(t *testing.T) {
 	s := newScene(t, inController)
 	p := s.proxy()
 	sidecar := s.through(p)
-	claim := s.claim("c", s.growingClass("sc", nil), sized("10Gi"))
+	claim := s.claim("c", s.expandableClass("sc", nil), sized("10Gi"))
 	s.bound("c")
 	s.rule(control.Rule{Match: expanding(claim), CapacityDelta: 1 << 30})
 	held := p.Add(proxy.Rule{Match: volumePatches(claim), Hold: true})
@@ -158,7 +158,7 @@ func TestKEP1790Story4CrashAndShrink(t *testing.T) {
 	held.Remove()
 	s.ask("c", "20Gi")
 	s.namedSidecar("next-" + s.id)
-	s.grown("c", "101Gi")
+	s.expanded("c", "101Gi")
 	s.asked(claim, "100Gi")
 }
 
@@ -168,7 +168,7 @@ func TestKEP1790Story5ManyChanges(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, inController)
 	s.sidecar()
-	claim := s.claim("c", s.growingClass("sc", nil), sized("10Gi"))
+	claim := s.claim("c", s.expandableClass("sc", nil), sized("10Gi"))
 	s.bound("c")
 	release := s.rule(control.Rule{ID: "slow", Match: expanding(claim), Hang: true})
 	s.ask("c", "100Gi")
@@ -176,7 +176,7 @@ func TestKEP1790Story5ManyChanges(t *testing.T) {
 	s.ask("c", "200Gi")
 	s.ask("c", "20Gi")
 	release()
-	s.grown("c", "100Gi")
+	s.expanded("c", "100Gi")
 	s.asked(claim, "100Gi")
 }
 
@@ -191,7 +191,7 @@ func TestShrinkAfterFinalError(t *testing.T) {
 			// The user must not have to wait for a retry.
 			flags := []string{"--retry-interval-start=5m", "--retry-interval-max=5m"}
 			sidecar := s.sidecar(flags...)
-			claim := s.claim("c", s.growingClass("sc", nil))
+			claim := s.claim("c", s.expandableClass("sc", nil))
 			s.bound("c")
 			s.rule(control.Rule{Match: control.Match{Method: "ControllerExpandVolume", MinRequiredBytes: bytesOf("50Gi")}, Code: codes.Internal, Message: "the array is broken"})
 			s.ask("c", "100Gi")
@@ -207,7 +207,7 @@ func TestShrinkAfterFinalError(t *testing.T) {
 			} else {
 				s.ask("c", "20Gi")
 			}
-			s.grown("c", "20Gi")
+			s.expanded("c", "20Gi")
 			s.asked(claim, "100Gi", "20Gi")
 		})
 	}
@@ -219,7 +219,7 @@ func TestNoShrinkAfterOpenError(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, inController)
 	s.sidecar(soon)
-	claim := s.claim("c", s.growingClass("sc", nil))
+	claim := s.claim("c", s.expandableClass("sc", nil))
 	s.bound("c")
 	// The driver does its work, and the answer is lost.
 	remove := s.rule(control.Rule{ID: "lost", Match: expanding(claim), When: control.After, Code: codes.Unavailable, Message: "connection lost"})
@@ -228,6 +228,6 @@ func TestNoShrinkAfterOpenError(t *testing.T) {
 	s.event(s.id, "c", reasonResizeFailed, "connection lost")
 	s.ask("c", "20Gi")
 	remove()
-	s.grown("c", "100Gi")
+	s.expanded("c", "100Gi")
 	s.asked(claim, "100Gi")
 }

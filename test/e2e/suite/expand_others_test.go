@@ -59,10 +59,10 @@ spec:
   resources: {requests: {storage: 1Gi}}
 `
 
-// TestGrowForeign (W-C4, W-C5): whatever annotations say, the volume of another
+// TestExpandForeign (W-C4, W-C5): whatever annotations say, the volume of another
 // driver is neither read nor written, and its handle and its Secret don't reach
 // this one.
-func TestGrowForeign(t *testing.T) {
+func TestExpandForeign(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, inController)
 	s.secret(s.id, "foreign-secret", arraySecret())
@@ -76,7 +76,7 @@ func TestGrowForeign(t *testing.T) {
 	p := s.proxy()
 	s.through(p)
 	s.ask("foreign", "2Gi")
-	s.growsAnother()
+	s.expandsAnother()
 	s.volumeHas("foreign", "1Gi")
 	if got := s.get("foreign"); stateOf(got) != "" || len(resizeConditions(got)) > 0 {
 		t.Errorf("the claim has the status %s", inJSON(got.Status))
@@ -121,9 +121,9 @@ spec:
   resources: {requests: {storage: 1Gi}}
 `
 
-// TestGrowByHand: a volume that an administrator has made, for a claim that tells
-// of no driver, or of the one that had the volume before, grows as others do.
-func TestGrowByHand(t *testing.T) {
+// TestExpandByHand: a volume that an administrator has made, for a claim that tells
+// of no driver, or of the one that had the volume before, is expanded as others are.
+func TestExpandByHand(t *testing.T) {
 	t.Parallel()
 	for name, annotation := range map[string]string{
 		"no driver":      "note",
@@ -131,16 +131,16 @@ func TestGrowByHand(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			growByHand(t, annotation)
+			expandByHand(t, annotation)
 		})
 	}
 }
 
-func growByHand(t *testing.T, annotation string) {
+func expandByHand(t *testing.T, annotation string) {
 	t.Helper()
 	s := newScene(t, inController)
 	s.sidecar()
-	s.growingClass("sc", nil)
+	s.expandableClass("sc", nil)
 	s.apply(fmt.Sprintf(byHandManifests, s.id, annotation, "old.example"))
 	s.Cleanup(func() {
 		_ = shared.Client.CoreV1().PersistentVolumes().Delete(context.WithoutCancel(s.ctx), s.id+"-c", metav1.DeleteOptions{})
@@ -151,41 +151,41 @@ func growByHand(t *testing.T, annotation string) {
 	s.event(s.id, "c", reasonResizeFailed, "NotFound")
 }
 
-// growsAnother grows a volume, to show that there was time to do what was asked
+// expandsAnother expands a volume, to show that there was time to do what was asked
 // for before.
-func (s *scene) growsAnother() {
+func (s *scene) expandsAnother() {
 	s.Helper()
-	s.claim("another", s.growingClass("another", nil))
+	s.claim("another", s.expandableClass("another", nil))
 	s.bound("another")
 	s.ask("another", "2Gi")
-	s.grown("another", "2Gi")
+	s.expanded("another", "2Gi")
 }
 
-// TestGrowTerminating (W-C20): a claim that is being deleted is left alone.
-func TestGrowTerminating(t *testing.T) {
+// TestExpandTerminating (W-C20): a claim that is being deleted is left alone.
+func TestExpandTerminating(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, inController)
 	p := s.proxy()
 	s.through(p)
-	claim := s.claim("c", s.growingClass("sc", nil), func(claim *corev1.PersistentVolumeClaim) {
+	claim := s.claim("c", s.expandableClass("sc", nil), func(claim *corev1.PersistentVolumeClaim) {
 		claim.Finalizers = []string{"example.com/wait"}
 	})
 	s.bound("c")
 	s.deleteClaim("c")
 	s.ask("c", "2Gi")
-	s.growsAnother()
+	s.expandsAnother()
 	s.asked(claim)
 	s.cost(p, claim, 0, 0, map[string]int32{})
 	s.changeClaim("c", func(claim *corev1.PersistentVolumeClaim) { claim.Finalizers = nil })
 }
 
-// TestGrowRecreated (W-C11): another claim of the same name has nothing to do
+// TestExpandRecreated (W-C11): another claim of the same name has nothing to do
 // with the failures of the first.
-func TestGrowRecreated(t *testing.T) {
+func TestExpandRecreated(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, inController)
 	s.sidecar("--retry-interval-start=5m", "--retry-interval-max=5m")
-	class := s.growingClass("sc", nil)
+	class := s.expandableClass("sc", nil)
 	for _, code := range []codes.Code{codes.OutOfRange, codes.FailedPrecondition, codes.Internal} {
 		claim := s.claim("c", class)
 		s.bound("c")
@@ -198,13 +198,13 @@ func TestGrowRecreated(t *testing.T) {
 	claim := s.claim("c", class)
 	s.bound("c")
 	s.ask("c", "2Gi")
-	s.grown("c", "2Gi")
+	s.expanded("c", "2Gi")
 	s.asked(claim, "2Gi")
 }
 
-// TestGrowLegacy: without RecoverVolumeExpansionFailure the claim's status tells
+// TestExpandLegacy: without RecoverVolumeExpansionFailure the claim's status tells
 // of an expansion with conditions alone.
-func TestGrowLegacy(t *testing.T) {
+func TestExpandLegacy(t *testing.T) {
 	t.Parallel()
 	for name, driver := range map[string]string{"controller": inController, "node": ""} {
 		t.Run(name, func(t *testing.T) {
@@ -212,10 +212,10 @@ func TestGrowLegacy(t *testing.T) {
 			s := newScene(t, driverFlags(driver)...)
 			p := s.proxy()
 			s.through(p, "--feature-gates=RecoverVolumeExpansionFailure=false")
-			claim := s.claim("c", s.growingClass("sc", nil))
+			claim := s.claim("c", s.expandableClass("sc", nil))
 			s.bound("c")
 			s.ask("c", "2Gi")
-			grown := s.untilClaim("c", "has grown", func(c *corev1.PersistentVolumeClaim) bool {
+			expanded := s.untilClaim("c", "is expanded", func(c *corev1.PersistentVolumeClaim) bool {
 				if driver == inController {
 					return isSize(c.Status.Capacity, "2Gi")
 				}
@@ -223,11 +223,11 @@ func TestGrowLegacy(t *testing.T) {
 				return len(conditions) == 1 && conditions[0] == corev1.PersistentVolumeClaimFileSystemResizePending
 			})
 			s.volumeHas("c", "2Gi")
-			if driver == inController && len(resizeConditions(grown)) > 0 {
-				t.Errorf("the claim has the conditions %v", resizeConditions(grown))
+			if driver == inController && len(resizeConditions(expanded)) > 0 {
+				t.Errorf("the claim has the conditions %v", resizeConditions(expanded))
 			}
-			if grown.Status.AllocatedResources != nil || grown.Status.AllocatedResourceStatuses != nil || grown.Annotations[nodeExpansionNotRequired] != "" {
-				t.Errorf("the claim tells of the gate: %s, annotations %v", inJSON(grown.Status), grown.Annotations)
+			if expanded.Status.AllocatedResources != nil || expanded.Status.AllocatedResourceStatuses != nil || expanded.Annotations[nodeExpansionNotRequired] != "" {
+				t.Errorf("the claim tells of the gate: %s, annotations %v", inJSON(expanded.Status), expanded.Annotations)
 			}
 			s.asked(claim, "2Gi")
 			if got := p.Writes(s.patches("c", "")); len(got) != 2 {
@@ -261,12 +261,12 @@ func TestResizerProgram(t *testing.T) {
 	if !apierrors.IsNotFound(err) {
 		t.Errorf("csi-resizer holds external-provisioner's lease, too: %v", err)
 	}
-	claim := s.claim("c", s.growingClass("sc", nil))
+	claim := s.claim("c", s.expandableClass("sc", nil))
 	s.namedSidecar("provisioner-"+s.id, "--controllers=provisioner", "--leader-election")
 	s.holder("provisioner-" + s.id)
 	s.bound("c")
 	s.ask("c", "2Gi")
-	s.grown("c", "2Gi")
+	s.expanded("c", "2Gi")
 	s.asked(claim, "2Gi")
 	if logged(resizer.Log(), "CreateVolume") {
 		t.Error("csi-resizer has created volumes")
@@ -286,7 +286,7 @@ func TestBothLeases(t *testing.T) {
 		Spec:       coordinationv1.LeaseSpec{HolderIdentity: &old, LeaseDurationSeconds: &seconds, AcquireTime: &now, RenewTime: &now},
 	}, metav1.CreateOptions{})
 	s.must(err)
-	claim := s.claim("c", s.growingClass("sc", nil))
+	claim := s.claim("c", s.expandableClass("sc", nil))
 	// Long enough for the old one never to be taken for dead.
 	sidecar := s.sidecar("--leader-election", "--leader-election-lease-duration=5m")
 	s.until("the sidecar finds the lease held", func() (bool, error) {
@@ -298,7 +298,7 @@ func TestBothLeases(t *testing.T) {
 	s.must(err)
 	s.bound("c")
 	s.ask("c", "2Gi")
-	s.grown("c", "2Gi")
+	s.expanded("c", "2Gi")
 	s.holder("sidecar-" + s.id)
 	s.leaseHolder(s.resizerLease(), "sidecar-"+s.id)
 	if _, call := s.created(0); call.Started.Before(freed) {
@@ -327,9 +327,9 @@ spec:
   resources: {requests: {storage: 1Gi}}
 `
 
-// TestGrowMigrated: a volume of an in-tree plugin is grown by the driver that has
+// TestExpandMigrated: a volume of an in-tree plugin is expanded by the driver that has
 // taken the plugin's place, which knows it by a handle of its own.
-func TestGrowMigrated(t *testing.T) {
+func TestExpandMigrated(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, inController)
 	const driver = "pd.csi.storage.gke.io"
@@ -338,7 +338,7 @@ func TestGrowMigrated(t *testing.T) {
 	s.must(err)
 	t.Cleanup(func() { _ = s.driver.Process().Kill() })
 	s.sidecar()
-	s.growingClass("sc", nil)
+	s.expandableClass("sc", nil)
 	s.apply(fmt.Sprintf(migratedManifests, s.id, driver))
 	s.Cleanup(func() {
 		_ = shared.Client.CoreV1().PersistentVolumes().Delete(context.WithoutCancel(s.ctx), s.id+"-c", metav1.DeleteOptions{})

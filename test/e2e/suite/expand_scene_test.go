@@ -22,7 +22,7 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/stage"
 )
 
-// The strings of growing, see wire_test.go.
+// The strings of expansions, see wire_test.go.
 const (
 	preResizeCapacity        = "volume.alpha.kubernetes.io/pre-resize-capacity"
 	nodeExpansionNotRequired = "volume.kubernetes.io/node-expansion-not-required"
@@ -40,11 +40,11 @@ const (
 
 // Flags of drivers.
 const (
-	// inController is one whose nodes have nothing to do when a volume grows.
+	// inController is one whose nodes have nothing to do when a volume is expanded.
 	inController = "--node-capabilities=*,-EXPAND_VOLUME"
 	// onNode is one whose controller has nothing to do.
 	onNode = "--controller-capabilities=*,-EXPAND_VOLUME"
-	// offlineOnly is one that grows no volumes that are in use.
+	// offlineOnly is one that expands no volumes that are in use.
 	offlineOnly = "--plugin-capabilities=*,-ONLINE,OFFLINE"
 )
 
@@ -56,8 +56,8 @@ func (s *scene) needsKubelet() {
 	}
 }
 
-// growingClass makes a class whose volumes can grow.
-func (s *scene) growingClass(name string, parameters map[string]string, fields ...string) string {
+// expandableClass makes a class whose volumes can be expanded.
+func (s *scene) expandableClass(name string, parameters map[string]string, fields ...string) string {
 	s.Helper()
 	return s.class(name, parameters, append(fields, "allowVolumeExpansion: true")...)
 }
@@ -134,8 +134,8 @@ func (s *scene) inState(claim string, state corev1.ClaimResourceStatus) *corev1.
 	return s.untilClaim(claim, "is in the state "+string(state), func(c *corev1.PersistentVolumeClaim) bool { return stateOf(c) == state })
 }
 
-// grown waits until the claim has a size and nothing is left of its expansion.
-func (s *scene) grown(claim, size string) *corev1.PersistentVolumeClaim {
+// expanded waits until the claim has a size and nothing is left of its expansion.
+func (s *scene) expanded(claim, size string) *corev1.PersistentVolumeClaim {
 	s.Helper()
 	found := s.untilClaim(claim, "has "+size, func(c *corev1.PersistentVolumeClaim) bool {
 		return isSize(c.Status.Capacity, size) && stateOf(c) == ""
@@ -153,7 +153,7 @@ func (s *scene) grown(claim, size string) *corev1.PersistentVolumeClaim {
 // handedOver waits until the claim waits for its node, with a volume of a size.
 func (s *scene) handedOver(claim, size string) *corev1.PersistentVolumeClaim {
 	s.Helper()
-	found := s.untilClaim(claim, "waits for its node to grow to "+size, func(c *corev1.PersistentVolumeClaim) bool {
+	found := s.untilClaim(claim, "waits for its node to expand to "+size, func(c *corev1.PersistentVolumeClaim) bool {
 		return stateOf(c) == stateOnNode && isSize(c.Status.AllocatedResources, size)
 	})
 	want := []corev1.PersistentVolumeClaimConditionType{corev1.PersistentVolumeClaimFileSystemResizePending}
@@ -164,7 +164,7 @@ func (s *scene) handedOver(claim, size string) *corev1.PersistentVolumeClaim {
 	return found
 }
 
-// resizeConditions are the claim's conditions that tell of growing.
+// resizeConditions are the claim's conditions that tell of an expansion.
 func resizeConditions(claim *corev1.PersistentVolumeClaim) []corev1.PersistentVolumeClaimConditionType {
 	var found []corev1.PersistentVolumeClaimConditionType
 	for _, condition := range claim.Status.Conditions {
@@ -184,9 +184,9 @@ func (s *scene) volumeHas(claim, size string) {
 	}
 }
 
-// nodeGrows does what the kubelet does when it has grown a volume, where no pod
+// nodeExpands does what the kubelet does when it has expanded a volume, where no pod
 // uses the claim.
-func (s *scene) nodeGrows(claim string) {
+func (s *scene) nodeExpands(claim string) {
 	s.Helper()
 	size := s.volumeOf(claim).Spec.Capacity[corev1.ResourceStorage]
 	patch := fmt.Appendf(nil, `{"status":{"capacity":{"storage":%q},"allocatedResourceStatuses":null,"conditions":[{"type":"FileSystemResizePending","$patch":"delete"}]}}`, size.String())
@@ -298,7 +298,7 @@ func volumePatches(claim *corev1.PersistentVolumeClaim) proxy.Match {
 	return proxy.Match{Method: http.MethodPatch, Path: "/persistentvolumes/[^/]*" + string(claim.UID) + "$"}
 }
 
-// resizeEvents are the events of the sidecar about growing a claim, by reason.
+// resizeEvents are the events of the sidecar about expanding a claim, by reason.
 func (s *scene) resizeEvents(claim string) map[string]int32 {
 	s.Helper()
 	events, err := shared.Client.CoreV1().Events(s.id).List(s.ctx, metav1.ListOptions{FieldSelector: "involvedObject.name=" + claim})

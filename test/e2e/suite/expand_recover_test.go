@@ -14,9 +14,9 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/proxy"
 )
 
-// TestGrowKilled: a sidecar that is killed in any state of the machine, and
+// TestExpandKilled: a sidecar that is killed in any state of the machine, and
 // another one that goes on, end in the right size with nothing left over.
-func TestGrowKilled(t *testing.T) {
+func TestExpandKilled(t *testing.T) {
 	t.Parallel()
 	inProgress := regexp.QuoteMeta(string(stateInProgress))
 	for name, c := range map[string]struct {
@@ -40,7 +40,7 @@ func TestGrowKilled(t *testing.T) {
 			s := newScene(t, driverFlags(c.driver)...)
 			p := s.proxy()
 			sidecar := s.through(p)
-			claim := s.claim("c", s.growingClass("sc", nil))
+			claim := s.claim("c", s.expandableClass("sc", nil))
 			s.bound("c")
 			match := s.patches("c", c.says)
 			if c.volume {
@@ -57,12 +57,12 @@ func TestGrowKilled(t *testing.T) {
 	}
 }
 
-// TestGrowKilledDuringCall: the same while the driver works.
-func TestGrowKilledDuringCall(t *testing.T) {
+// TestExpandKilledDuringCall: the same while the driver works.
+func TestExpandKilledDuringCall(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, inController)
 	sidecar := s.sidecar()
-	claim := s.claim("c", s.growingClass("sc", nil))
+	claim := s.claim("c", s.expandableClass("sc", nil))
 	s.bound("c")
 	release := s.rule(control.Rule{ID: "slow", Match: expanding(claim), Hang: true})
 	s.ask("c", "2Gi")
@@ -80,21 +80,21 @@ func driverFlags(flag string) []string {
 	return []string{flag}
 }
 
-// ends waits until the claim has grown as far as its driver can without a pod,
+// ends waits until the claim is expanded as far as its driver can without a pod,
 // and then to the end.
 func (s *scene) ends(claim *corev1.PersistentVolumeClaim, driver, size string) {
 	s.Helper()
 	if driver != inController {
 		s.handedOver(claim.Name, size)
-		s.nodeGrows(claim.Name)
+		s.nodeExpands(claim.Name)
 	}
-	s.grown(claim.Name, size)
+	s.expanded(claim.Name, size)
 	s.asked(claim, size)
 }
 
-// TestGrowWriteFails: an expansion ends well when any of its writes fails, in
+// TestExpandWriteFails: an expansion ends well when any of its writes fails, in
 // any way.
-func TestGrowWriteFails(t *testing.T) {
+func TestExpandWriteFails(t *testing.T) {
 	t.Parallel()
 	faults := map[string]proxy.Rule{
 		"conflict": {Status: proxy.Conflict()},
@@ -108,8 +108,8 @@ func TestGrowWriteFails(t *testing.T) {
 			s := newScene(t, driverFlags(driver)...)
 			p := s.proxy()
 			s.through(p, soon)
-			class := s.growingClass("sc", nil, "reclaimPolicy: Retain")
-			for write, of := range growWrites(driver) {
+			class := s.expandableClass("sc", nil, "reclaimPolicy: Retain")
+			for write, of := range expandWrites(driver) {
 				for fault, rule := range faults {
 					name := write + "-" + fault
 					t.Run(name, func(t *testing.T) {
@@ -122,8 +122,8 @@ func TestGrowWriteFails(t *testing.T) {
 	}
 }
 
-// growWrite is one of the writes of an expansion.
-type growWrite struct {
+// expandWrite is one of the writes of an expansion.
+type expandWrite struct {
 	// says is in the body; of a patch of the claim, or, when volume, of its
 	// volume.
 	says   string
@@ -132,10 +132,10 @@ type growWrite struct {
 	code codes.Code
 }
 
-func growWrites(driver string) map[string]growWrite {
-	begin := growWrite{says: string(stateInProgress)}
+func expandWrites(driver string) map[string]expandWrite {
+	begin := expandWrite{says: string(stateInProgress)}
 	if driver == inController {
-		return map[string]growWrite{
+		return map[string]expandWrite{
 			"begin":      begin,
 			"volume":     {volume: true, says: `"capacity"`},
 			"finish":     {says: `"capacity"`},
@@ -143,7 +143,7 @@ func growWrites(driver string) map[string]growWrite {
 			"final":      {says: "ControllerResizeError", code: codes.Internal},
 		}
 	}
-	return map[string]growWrite{
+	return map[string]expandWrite{
 		"begin":     begin,
 		"volume":    {volume: true, says: `"capacity"`},
 		"hand-over": {says: string(stateOnNode)},
@@ -152,7 +152,7 @@ func growWrites(driver string) map[string]growWrite {
 	}
 }
 
-func (w growWrite) fails(s *scene, p *proxy.Proxy, driver string, claim *corev1.PersistentVolumeClaim, fault proxy.Rule) {
+func (w expandWrite) fails(s *scene, p *proxy.Proxy, driver string, claim *corev1.PersistentVolumeClaim, fault proxy.Rule) {
 	s.Helper()
 	s.bound(claim.Name)
 	fault.Match, fault.Count = s.patches(claim.Name, w.says), 1
@@ -179,15 +179,15 @@ func (s *scene) unmarked(claim string) {
 	})
 }
 
-// TestGrowRealConflict: somebody changes the claim and the volume between the
+// TestExpandRealConflict: somebody changes the claim and the volume between the
 // driver's answer and its being written down. The answer is not lost: the driver
 // is not asked again.
-func TestGrowRealConflict(t *testing.T) {
+func TestExpandRealConflict(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, inController)
 	p := s.proxy()
 	s.through(p)
-	claim := s.claim("c", s.growingClass("sc", nil))
+	claim := s.claim("c", s.expandableClass("sc", nil))
 	volume := s.bound("c")
 	held := p.Add(proxy.Rule{Match: volumePatches(claim), Hold: true, Count: 1})
 	s.ask("c", "2Gi")
@@ -198,8 +198,8 @@ func TestGrowRealConflict(t *testing.T) {
 	_, err = shared.Client.CoreV1().PersistentVolumeClaims(s.id).Patch(s.ctx, "c", types.MergePatchType, note, metav1.PatchOptions{})
 	s.must(err)
 	held.Remove()
-	grown := s.grown("c", "2Gi")
-	if grown.Annotations["example.com/note"] != "changed" || s.volumeOf("c").Annotations["example.com/note"] != "changed" {
+	expanded := s.expanded("c", "2Gi")
+	if expanded.Annotations["example.com/note"] != "changed" || s.volumeOf("c").Annotations["example.com/note"] != "changed" {
 		t.Errorf("what others have written is lost")
 	}
 	if got := s.expansions(claim); len(got) != 1 {
@@ -210,9 +210,9 @@ func TestGrowRealConflict(t *testing.T) {
 	}
 }
 
-// TestGrowBackOff (W-P1): what the sidecar writes does not have it try again
+// TestExpandBackOff (W-P1): what the sidecar writes does not have it try again
 // before its time, however slowly the driver fails.
-func TestGrowBackOff(t *testing.T) {
+func TestExpandBackOff(t *testing.T) {
 	t.Parallel()
 	const (
 		start = 300 * time.Millisecond
@@ -223,7 +223,7 @@ func TestGrowBackOff(t *testing.T) {
 			t.Parallel()
 			s := newScene(t, inController)
 			s.sidecar("--retry-interval-start="+start.String(), "--retry-interval-max=5m")
-			claim := s.claim("c", s.growingClass("sc", nil))
+			claim := s.claim("c", s.expandableClass("sc", nil))
 			s.bound("c")
 			s.rule(control.Rule{Match: expanding(claim), Delay: slow, Code: codes.Internal, Message: "no"})
 			s.ask("c", "2Gi")
@@ -237,28 +237,28 @@ func TestGrowBackOff(t *testing.T) {
 			}
 			// Nor does each attempt tell that it begins (W-P9).
 			if got := s.resizeEvents("c")[reasonResizing]; got != 1 {
-				t.Errorf("%d events tell that the volume is growing", got)
+				t.Errorf("%d events tell that the volume is expanding", got)
 			}
 		})
 	}
 }
 
-// TestGrowInfeasiblePause: an infeasible size costs one call, not two (W-C16),
+// TestExpandInfeasiblePause: an infeasible size costs one call, not two (W-C16),
 // also for the process that takes over, and is tried again after the pause.
-func TestGrowInfeasiblePause(t *testing.T) {
+func TestExpandInfeasiblePause(t *testing.T) {
 	t.Parallel()
 	const pause = 4 * time.Second
 	s := newScene(t, inController)
 	flag := "--retry-interval-max=" + pause.String()
 	sidecar := s.sidecar(flag)
-	claim := s.claim("c", s.growingClass("sc", nil))
+	claim := s.claim("c", s.expandableClass("sc", nil))
 	s.bound("c")
 	s.rule(control.Rule{Match: expanding(claim), Count: 1, Code: codes.InvalidArgument, Message: "not now"})
 	s.ask("c", "2Gi")
 	s.inState("c", stateInfeasible)
 	s.must(sidecar.Kill())
 	s.namedSidecar("next-"+s.id, flag)
-	s.grown("c", "2Gi")
+	s.expanded("c", "2Gi")
 	made := s.calls("ControllerExpandVolume", 2)
 	// The time of a condition is in whole seconds.
 	if got := made[1].Started.Sub(made[0].Finished); len(made) != 2 || got < pause-time.Second {
@@ -266,13 +266,13 @@ func TestGrowInfeasiblePause(t *testing.T) {
 	}
 }
 
-// TestGrowNonsense (W-C7): what a driver answers that can't be.
-func TestGrowNonsense(t *testing.T) {
+// TestExpandNonsense (W-C7): what a driver answers that can't be.
+func TestExpandNonsense(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, inController)
 	p := s.proxy()
 	s.through(p, soon)
-	class := s.growingClass("sc", nil)
+	class := s.expandableClass("sc", nil)
 	for name, c := range map[string]struct {
 		bytes int64
 		ends  string // empty for an error
@@ -290,20 +290,20 @@ func TestGrowNonsense(t *testing.T) {
 			remove := s.rule(control.Rule{Match: expanding(claim), Response: control.ExpandedCapacity(c.bytes)})
 			s.ask(name, "2Gi")
 			if c.ends != "" {
-				s.grown(name, c.ends)
+				s.expanded(name, c.ends)
 				return
 			}
 			t.Log(s.event(s.id, name, reasonResizeFailed, "fault of the driver"))
 			s.volumeHas(name, "1Gi")
 			remove()
-			s.grown(name, "2Gi")
+			s.expanded(name, "2Gi")
 		})
 	}
 }
 
-// TestGrowRetained: a volume that outlives its claim carries the size of its
+// TestExpandRetained: a volume that outlives its claim carries the size of its
 // file system while the node has work to do, and no longer.
-func TestGrowRetained(t *testing.T) {
+func TestExpandRetained(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	p := s.proxy()
@@ -313,15 +313,15 @@ func TestGrowRetained(t *testing.T) {
 			t.Parallel()
 			s := s.in(t)
 			name := map[string]string{"Retain": "kept", "Delete": "gone"}[policy]
-			claim := s.claim(name, s.growingClass(name, nil, "reclaimPolicy: "+policy))
+			claim := s.claim(name, s.expandableClass(name, nil, "reclaimPolicy: "+policy))
 			s.bound(name)
 			s.ask(name, "2Gi")
 			s.handedOver(name, "2Gi")
 			if got := s.volumeOf(name).Annotations[preResizeCapacity]; got != want {
 				t.Errorf("%s is %q, want %q", preResizeCapacity, got, want)
 			}
-			s.nodeGrows(name)
-			s.grown(name, "2Gi")
+			s.nodeExpands(name)
+			s.expanded(name, "2Gi")
 			s.unmarked(name)
 			if got := p.Writes(volumePatches(claim)); len(got) > 2 {
 				t.Errorf("%d patches of the volume: %s", len(got), bodies(got))
