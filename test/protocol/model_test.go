@@ -38,11 +38,10 @@ func worlds() map[string]World {
 		"clocks, Retain":          {Clocks: true, Retain: true, Budget: Budget{Crashes: 1}},
 	}
 	if *deep {
-		list["deep, crashes"] = World{Patched: true, Classes: 1, Budget: Budget{Faults: 2, Crashes: 3}}
+		list["deep, crashes"] = World{Patched: true, Classes: 1, Budget: Budget{Faults: 1, Crashes: 2}}
 		list["deep, crashes, Retain"] = World{Retain: true, Classes: 1, Budget: Budget{Faults: 2, Crashes: 3}}
-		list["deep, pauses"] = World{Patched: true, Classes: 1, Budget: Budget{Faults: 1, Crashes: 1, Pauses: 1}}
-		list["deep, pauses, Retain"] = World{Retain: true, Classes: 1, Budget: Budget{Faults: 1, Crashes: 1, Pauses: 1}}
-		list["deep, all"] = World{Patched: true, Classes: 1, Revoked: 1, Unfit: true, Budget: Budget{Faults: 2, Crashes: 1}}
+		list["deep, pauses"] = World{Patched: true, Budget: Budget{Faults: 1, Crashes: 1, Pauses: 1}}
+		list["deep, pauses, Retain"] = World{Retain: true, Classes: 1, Budget: Budget{Faults: 1, Pauses: 1}}
 	}
 	return list
 }
