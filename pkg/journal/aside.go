@@ -47,15 +47,18 @@ func (j *Journal) judge(ctx context.Context, f found) found {
 }
 
 // toJudge tells which records of a batch are to be judged: all of one that nobody takes
-// care of, and those that were set aside, of any other.
+// care of, and those that were set aside, of any other. What this process is writing, or has
+// just deleted, it knows.
 func (j *Journal) toJudge(batch string) (unknown bool, aside map[types.UID]bool) {
-	if j.isUnknown(batch) {
-		return true, nil
-	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	s, known := j.stored[batch]
+	if !known {
+		_, gone := j.gone[batch]
+		return gone || !strings.HasPrefix(batch, j.options.Prefix), nil
+	}
 	aside = map[types.UID]bool{}
-	for uid, why := range j.stored[batch].kept {
+	for uid, why := range s.kept {
 		if errors.Is(why, ErrSetAside) {
 			aside[uid] = true
 		}

@@ -169,3 +169,13 @@ func TestWithoutAKeyRecordsAreNotSigned(t *testing.T) {
 		d.stop()
 	})
 }
+
+// A batch that this process is just writing may be listed before the answer has come.
+func TestBatchThatIsBeingWrittenIsListed(t *testing.T) {
+	story(t, func(t *testing.T) {
+		d := open(t, newShelf(), nil)
+		d.shelf.put(map[string]map[string][]byte{d.options.Prefix + "99": written(t, asking("gold"), 1)})
+		d.takesOver()
+		d.stop()
+	})
+}

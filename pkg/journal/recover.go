@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -92,16 +91,6 @@ func (j *Journal) access(ctx context.Context) (on bool, err error) {
 		j.setOff(ctx, missing)
 	}
 	return missing == nil, nil
-}
-
-// isUnknown tells whether a batch is one that nobody takes care of. What this
-// process is writing or has just deleted, it knows.
-func (j *Journal) isUnknown(name string) bool {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	_, known := j.stored[name]
-	_, gone := j.gone[name]
-	return !known && (gone || !strings.HasPrefix(name, j.options.Prefix))
 }
 
 // adopt takes care of batches, and returns the intents in them that say something new.
