@@ -113,7 +113,7 @@ func (s *batch) finish() (map[string][]byte, error) {
 	return s.content, nil
 }
 
-// found is an intent that was read, or the error of a key that can't be.
+// found is a record that was read, or the error of one that can't be, or is set aside.
 type found struct {
 	batch      string
 	uid        types.UID
@@ -122,6 +122,7 @@ type found struct {
 	generation int64
 	replaces   []string
 	err        error
+	aside      bool
 }
 
 // read returns what a batch holds, by its keys.

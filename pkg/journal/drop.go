@@ -26,7 +26,7 @@ type storedBatch struct {
 	keys, ended map[types.UID]struct{}
 	endedSince  time.Time
 	// kept are those of the keys that can't be read, or are set aside, and why.
-	kept map[types.UID]error
+	kept map[types.UID]*KeptError
 	// urgent tells that somebody waits for the drop.
 	urgent bool
 	// lost tells that it is not known whether the batch exists; it is to go.
@@ -36,7 +36,7 @@ type storedBatch struct {
 }
 
 func newStoredBatch() *storedBatch {
-	return &storedBatch{keys: map[types.UID]struct{}{}, ended: map[types.UID]struct{}{}, kept: map[types.UID]error{}}
+	return &storedBatch{keys: map[types.UID]struct{}{}, ended: map[types.UID]struct{}{}, kept: map[types.UID]*KeptError{}}
 }
 
 func (s *storedBatch) end(uid types.UID, now time.Time) {

@@ -208,6 +208,13 @@ func (j *Journal) supersede(uid types.UID, r *record, batch string) {
 	j.stored[batch].end(uid, j.options.Clock.Now())
 }
 
+// Knows tells whether this process takes care of a claim's intent, ended or not.
+func (j *Journal) Knows(uid types.UID) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.records[uid] != nil
+}
+
 // Settle returns nil when no record of the claim's intent is left, so that no
 // process will ever act upon it. It has an ended one dropped at once; the error
 // is [ErrOpen] when it has not ended. The wait ends, too, when a record can't be dropped,

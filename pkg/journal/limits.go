@@ -1,6 +1,9 @@
 package journal
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // What is read back may have been written by anybody who may write ConfigMaps, so all of it
 // is bounded. What this program writes is far below most limits; where it could get near
@@ -27,27 +30,17 @@ const (
 	maxReplaced = 1000
 )
 
-// limitError says which limit a record does not keep.
-type limitError struct {
-	what      string
-	got, most int64
-}
-
-func (e *limitError) Error() string {
-	return fmt.Sprintf("%s is %d, and may be %d at most: this program has not written it", e.what, e.got, e.most)
-}
-
 // within returns an error if a number is beyond its limit.
 func within(what string, got, most int64) error {
 	if got > most || got < 0 {
-		return &limitError{what, got, most}
+		return fmt.Errorf("%s is %d, and may be %d at most: this program has not written it", what, got, most)
 	}
 	return nil
 }
 
 // check returns which limit an entry does not keep.
 func (e *entry) check() error {
-	for _, limit := range []error{
+	return cmp.Or(
 		within("the generation", e.Generation, maxGeneration),
 		within("the number of requests", int64(len(e.Plans)), maxRecordPlans),
 		within("the number of replaced batches", int64(len(e.Replaces)), maxReplaced),
@@ -55,12 +48,7 @@ func (e *entry) check() error {
 		within("the length of the claim's name", int64(len(e.Claim.Namespace)+len(e.Claim.Name)), maxName),
 		within("the length of the claim's UID", int64(len(e.Claim.UID)), maxName),
 		within("the number of places", e.places(), maxPlaces),
-	} {
-		if limit != nil {
-			return limit
-		}
-	}
-	return nil
+	)
 }
 
 // places is the number of topology terms that the requests refer to. Each run may refer

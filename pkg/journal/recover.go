@@ -102,7 +102,7 @@ func (j *Journal) adopt(ctx context.Context, names []string, all []found) []*Int
 		_, s.lost = j.gone[name]
 		j.stored[name] = s
 	}
-	var unreadable, aside []error
+	var news []*KeptError
 	claims := map[types.UID][]found{}
 	for _, f := range all {
 		s := j.stored[f.batch]
@@ -112,17 +112,12 @@ func (j *Journal) adopt(ctx context.Context, names []string, all []found) []*Int
 		s.keys[f.uid] = struct{}{}
 		before := s.kept[f.uid]
 		delete(s.kept, f.uid)
-		switch {
-		case f.err == nil:
-		case errors.Is(f.err, ErrSetAside):
-			s.kept[f.uid] = f.err
-			if before == nil || before.Error() != f.err.Error() {
-				aside = append(aside, f.err)
+		if f.err != nil {
+			kept := f.kept()
+			s.kept[f.uid] = kept
+			if before == nil || before.Error() != kept.Error() {
+				news = append(news, kept)
 			}
-			continue
-		default:
-			s.kept[f.uid] = &UnreadableError{f.batch, f.uid, f.err}
-			unreadable = append(unreadable, s.kept[f.uid])
 			continue
 		}
 		j.generation = max(j.generation, f.generation)
@@ -136,24 +131,8 @@ func (j *Journal) adopt(ctx context.Context, names []string, all []found) []*Int
 	}
 	j.mu.Unlock()
 	signal(j.dropNow)
-	if len(unreadable) > 0 {
-		j.options.Report(ctx, fmt.Errorf("the journal has records that this program can't read, and keeps: a volume may exist without a PersistentVolume; csi-provisioner audit shows it; when it is taken care of, delete the keys: %w", some(unreadable)))
-	}
-	if len(aside) > 0 {
-		j.options.Report(ctx, fmt.Errorf("the journal has records that are not acted upon, and kept: a volume may exist without a PersistentVolume, or somebody has tried to have one deleted; csi-provisioner audit shows it; when it is taken care of, delete the keys: %w", some(aside)))
-	}
+	j.reportKept(ctx, news)
 	return intents
-}
-
-// mostReported is how many records are named at one time.
-const mostReported = 10
-
-// some joins errors, but not so many that nobody would read them.
-func some(all []error) error {
-	if rest := len(all) - mostReported; rest > 0 {
-		all = append(all[:mostReported:mostReported], fmt.Errorf("and %d more", rest))
-	}
-	return errors.Join(all...)
 }
 
 // adoptClaim takes care of the records of one claim that were found, and returns the

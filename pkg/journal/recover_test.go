@@ -182,7 +182,7 @@ func TestWhatCanNotBeReadIsKept(t *testing.T) {
 				t.Errorf("the report %q has no %q", told[0], want)
 			}
 		}
-		if n, all := second.Count(Unreadable), second.Unreadable(); n != 3 || len(all) != 3 || all[0].Claim != "broken" {
+		if n, all := second.Count(Unreadable), second.Kept(ErrUnreadable); n != 3 || len(all) != 3 || all[0].Claim != "broken" {
 			t.Errorf("%d are unreadable: %v", n, all)
 		}
 		second.End(uid(0))

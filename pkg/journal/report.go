@@ -2,6 +2,8 @@ package journal
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 )
 
@@ -32,13 +34,45 @@ func (j *Journal) news(err error) bool {
 	return true
 }
 
+// reportKept tells of records that are kept since this time.
+func (j *Journal) reportKept(ctx context.Context, news []*KeptError) {
+	for _, kind := range []struct {
+		is   error
+		says string
+	}{
+		{ErrUnreadable, "the journal has records that this program can't read, and keeps: a volume may exist without a PersistentVolume"},
+		{ErrSetAside, "the journal has records that are not acted upon, and kept: a volume may exist without a PersistentVolume, or somebody has tried to have one deleted"},
+	} {
+		var all []error
+		for _, kept := range news {
+			if errors.Is(kept, kind.is) {
+				all = append(all, kept)
+			}
+		}
+		if len(all) > 0 {
+			j.options.Report(ctx, fmt.Errorf("%s; csi-provisioner audit shows it; when it is taken care of, delete the keys: %w", kind.says, some(all)))
+		}
+	}
+}
+
+// mostReported is how many records are named at one time.
+const mostReported = 10
+
+// some joins errors, but not so many that nobody would read them.
+func some(all []error) error {
+	if rest := len(all) - mostReported; rest > 0 {
+		all = append(all[:mostReported:mostReported], fmt.Errorf("and %d more", rest))
+	}
+	return errors.Join(all...)
+}
+
 // Count returns the number of intents in a state.
 func (j *Journal) Count(state State) int {
 	switch state {
 	case Unreadable:
-		return len(j.Unreadable())
+		return len(j.Kept(ErrUnreadable))
 	case SetAside:
-		return len(j.SetAside())
+		return len(j.Kept(ErrSetAside))
 	default:
 	}
 	j.mu.Lock()

@@ -46,7 +46,7 @@ func (p *process) newJournal(judge journal.Judge) *journal.Journal {
 	j := journal.New(o)
 	p.metrics.Journal.WatchUnreadable(func() []metrics.UnreadableRecord {
 		var all []metrics.UnreadableRecord
-		for _, e := range j.Unreadable() {
+		for _, e := range j.Kept(journal.ErrUnreadable) {
 			all = append(all, metrics.UnreadableRecord{Node: kube.NodeLabel(p.nodeName()), ConfigMap: e.Batch, Key: string(e.Claim)})
 		}
 		return all
