@@ -22,7 +22,7 @@ type Handles struct {
 	driver   string
 	inTree   *InTree
 	// lists shares a list among those who ask for it before it begins.
-	lists shared[map[string]string]
+	lists shared[map[string][]string]
 }
 
 const byHandle = "handle"
@@ -67,12 +67,16 @@ func (h *Handles) Holder(handle, except string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("looking for PersistentVolumes of volume %q: %w", handle, err)
 	}
-	for _, key := range keys {
-		if key != except {
-			return key, nil
+	return firstBut(keys, except), nil
+}
+
+func firstBut(names []string, except string) string {
+	for _, name := range names {
+		if name != except {
+			return name
 		}
 	}
-	return "", nil
+	return ""
 }
 
 // HolderNow is like [Handles.Holder], but certain: no PersistentVolume that existed when it
@@ -87,7 +91,7 @@ func (h *Handles) HolderNow(ctx context.Context, handle, except string) (string,
 	if err != nil {
 		return "", err
 	}
-	if name := unseen[handle]; name != "" && name != except {
+	if name := firstBut(unseen[handle], except); name != "" {
 		return name, nil
 	}
 	// What the list found in the cache may have come there after the first look.
@@ -100,8 +104,8 @@ const pageOfNames = 2000
 // uncached returns the names of the driver's PersistentVolumes that the cache did not show,
 // by their handles. The handle of a PersistentVolume can't be changed, so one that the
 // cache shows is in the index.
-func (h *Handles) uncached(ctx context.Context) (map[string]string, error) {
-	found := map[string]string{}
+func (h *Handles) uncached(ctx context.Context) (map[string][]string, error) {
+	found := map[string][]string{}
 	resource := h.metadata.Resource(schema.GroupVersionResource{Version: "v1", Resource: "persistentvolumes"})
 	options := metav1.ListOptions{Limit: pageOfNames}
 	for {
@@ -121,7 +125,7 @@ func (h *Handles) uncached(ctx context.Context) (map[string]string, error) {
 }
 
 // add notes a PersistentVolume that the cache does not show.
-func (h *Handles) add(ctx context.Context, listed *metav1.PartialObjectMetadata, found map[string]string) error {
+func (h *Handles) add(ctx context.Context, listed *metav1.PartialObjectMetadata, found map[string][]string) error {
 	cached, exists, err := h.volumes.GetByKey(listed.Name)
 	if err != nil {
 		return fmt.Errorf("looking for PersistentVolume %q: %w", listed.Name, err)
@@ -137,7 +141,7 @@ func (h *Handles) add(ctx context.Context, listed *metav1.PartialObjectMetadata,
 		return fmt.Errorf("reading PersistentVolume %q: %w", listed.Name, err)
 	}
 	if handle := handleOf(ctx, volume, h.driver, h.inTree); handle != "" {
-		found[handle] = volume.Name
+		found[handle] = append(found[handle], volume.Name)
 	}
 	return nil
 }

@@ -80,6 +80,16 @@ func TestHolder(t *testing.T) {
 	}
 }
 
+// Two that the cache does not show may carry the same volume.
+func TestHolderBesideTheOwnVolume(t *testing.T) {
+	h := newTestHandles(t, nil, []*corev1.PersistentVolume{carrier("a", driverName, "h-1"), carrier("b", driverName, "h-1")})
+	for except, want := range map[string]string{"a": "b", "b": "a"} {
+		if got, err := h.HolderNow(t.Context(), "h-1", except); got != want || err != nil {
+			t.Errorf("holder but for %s: %q, %v; want %s", except, got, err, want)
+		}
+	}
+}
+
 func TestHolderOfInTreeVolume(t *testing.T) {
 	inTree := NewInTree("ebs.csi.aws.com")
 	volume := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "old"}, Spec: corev1.PersistentVolumeSpec{
