@@ -170,32 +170,35 @@ func (w *walk) conclude(plan *provision.Plan, response *csipb.CreateVolumeRespon
 	return attempt.Event{What: attempt.Failed, Answer: attempt.Internal}
 }
 
-// holder returns the name of a PersistentVolume that carries the volume. The cache tells of
-// those that this process did not store. What a record says may be much older than the
-// cache, or forged, so that it has to be certain.
-func (w *walk) holder(ctx context.Context, except string) (string, error) {
+// leaveAlone tells whether nothing may be done with the volume, and what has happened then:
+// a PersistentVolume carries it, other than the one of that name, or that is not known. The
+// cache tells of those that this process did not store. What a record says may be much
+// older than the cache, or forged, so that it has to be certain.
+func (w *walk) leaveAlone(ctx context.Context, except string) (event attempt.Event, leave bool) {
+	var holder string
+	var err error
 	if w.state.Past == attempt.Earlier {
-		return w.deps.Handles.HolderNow(ctx, w.state.Handle, except)
+		holder, err = w.deps.Handles.HolderNow(ctx, w.state.Handle, except)
+	} else {
+		holder, err = w.deps.Handles.Holder(w.state.Handle, except)
 	}
-	return w.deps.Handles.Holder(w.state.Handle, except)
-}
-
-// held notes that a PersistentVolume carries the volume.
-func (w *walk) held(holder string) attempt.Event {
+	switch {
+	case err != nil:
+		return w.undone(quietError{err}), true
+	case holder == "":
+		return attempt.Event{}, false
+	}
+	klog.FromContext(ctx).Info("Leaving a volume alone that a PersistentVolume carries", "handle", w.state.Handle, "persistentVolume", holder)
 	w.fail(fmt.Errorf("volume %q of CSI driver %q is left alone: PersistentVolume %q carries it", w.state.Handle, w.config.Driver.Name, holder))
-	return attempt.Event{What: attempt.VolumeTaken}
+	return attempt.Event{What: attempt.VolumeTaken}, true
 }
 
 // store stores the PersistentVolume of a volume that the driver has made.
 func (w *walk) store(ctx context.Context) attempt.Event {
-	holder, err := w.holder(ctx, w.volume.Name)
-	switch {
-	case err != nil:
-		return w.undone(quietError{err})
-	case holder != "":
-		return w.held(holder)
+	if event, leave := w.leaveAlone(ctx, w.volume.Name); leave {
+		return event
 	}
-	err = w.deps.Store.Store(ctx, w.volume)
+	err := w.deps.Store.Store(ctx, w.volume)
 	if err == nil {
 		return attempt.Event{What: attempt.Kept}
 	}
@@ -218,13 +221,8 @@ func (w *walk) store(ctx context.Context) attempt.Event {
 
 // remove deletes a volume that can't be used, or that nobody wants.
 func (w *walk) remove(ctx context.Context, step attempt.Step) attempt.Event {
-	holder, err := w.holder(ctx, "")
-	switch {
-	case err != nil:
-		return w.undone(quietError{err})
-	case holder != "":
-		klog.FromContext(ctx).Info("Not deleting a volume that has a PersistentVolume", "handle", step.Handle, "persistentVolume", holder)
-		return w.held(holder)
+	if event, leave := w.leaveAlone(ctx, ""); leave {
+		return event
 	}
 	plan := w.state.Plans.Current()
 	credentials, err := kube.ReadCredentials(ctx, w.deps.Secrets, plan.Secret, credentialsUse)
