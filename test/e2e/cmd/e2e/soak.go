@@ -19,7 +19,7 @@ func newSoak() *cobra.Command {
 	var keepLogs bool
 	cmd := &cobra.Command{
 		Use:   "soak",
-		Short: "Create, expand and delete volumes for a long time, with faults, and see whether its memory grows",
+		Short: "Create, expand and delete volumes for a long time, with faults, and see whether the sidecar's memory grows",
 		Long: `Create, expand and delete volumes for a long time, while the sidecar, the driver and the
 API server have faults, and see whether the sidecar's memory, goroutines or open files
 grow. docs/reliability.md explains the figures.`,
