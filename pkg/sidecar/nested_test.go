@@ -20,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
+	"k8s.io/client-go/tools/leaderelection"
 	"k8s.io/klog/v2"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
@@ -57,6 +58,9 @@ const (
 	retryEvery     = 5 * time.Second
 	renewFor       = 10 * time.Second
 	leaseNamespace = "ns"
+
+	// A candidate adds up to JitterFactor to the time between two tries.
+	mostBetweenTries = time.Duration((1 + leaderelection.JitterFactor) * float64(retryEvery))
 )
 
 // nest is a process that needs two leases, in a bubble of synctest.
@@ -303,7 +307,7 @@ func TestNestedWaitsForTheOuter(t *testing.T) {
 func TestNestedTakesWhatIsNotRenewed(t *testing.T) {
 	nested(t, func(n *nest) { n.hold(inner, "peer") }, func(n *nest) {
 		n.expect("takes outer")
-		time.Sleep(leaseFor + 2*retryEvery)
+		time.Sleep(leaseFor + mostBetweenTries)
 		n.expect("takes outer", "takes inner", "work begins")
 		n.stop()
 		<-n.ended
