@@ -6,11 +6,17 @@ import (
 	"strings"
 	"testing"
 
+	logsapi "k8s.io/component-base/logs/api/v1"
+
 	"github.com/csi-provisioner/csi-provisioner/pkg/options"
 )
 
 // TestAlphaOptionsOfLogging: they can be used, but only on purpose.
 func TestAlphaOptionsOfLogging(t *testing.T) {
+	// It is the process that can be set up once, and a test may run more often.
+	if err := logsapi.ResetForTest(nil); err != nil {
+		t.Fatal(err)
+	}
 	parse := func(args ...string) options.Config {
 		config, err := options.Parse(args, os.Getenv, io.Discard)
 		if err != nil {

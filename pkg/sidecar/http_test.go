@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -72,7 +73,7 @@ func TestPaths(t *testing.T) {
 		"leader election":     {elected, "/healthz/leader-election", http.StatusOK, "ok"},
 		"without an election": {nil, "/healthz/leader-election", http.StatusNotFound, ""},
 		"profiles":            {func(c *options.Config) { c.HTTP.Pprof = true }, "/debug/pprof/", http.StatusOK, "goroutine"},
-		"a profile":           {func(c *options.Config) { c.HTTP.Pprof = true }, "/debug/pprof/cmdline", http.StatusOK, "sidecar"},
+		"a profile":           {func(c *options.Config) { c.HTTP.Pprof = true }, "/debug/pprof/cmdline", http.StatusOK, os.Args[0]},
 		"a symbol":            {func(c *options.Config) { c.HTTP.Pprof = true }, "/debug/pprof/symbol", http.StatusOK, "num_symbols"},
 		"no profiles":         {nil, "/debug/pprof/", http.StatusNotFound, ""},
 		"something else":      {nil, "/", http.StatusNotFound, ""},

@@ -161,26 +161,30 @@ func (e *election) run(ctx, stop context.Context) error {
 }
 
 // stand is one candidacy; worked tells whether it got to work.
+//
+// The end of ctx cancels the work, and not the elector, which keeps the lease until the
+// work has ended, and gives it back then.
 func (e *election) stand(ctx, stop context.Context, released <-chan struct{}) (worked bool, err error) {
-	ctx, cancel := context.WithCancel(ctx)
+	electing, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	c := &candidacy{cancel: cancel, result: make(chan error, 1)}
-	elector, err := e.elector(stop, c)
+	elector, err := e.elector(ctx, stop, c)
 	if err != nil {
 		return false, err
 	}
 	e.process.health.watch(e.name, elector)
 	defer context.AfterFunc(stop, func() { c.callOff() })()
+	defer context.AfterFunc(ctx, func() { c.callOff() })()
 	go func() {
 		select {
 		case <-released:
 			c.callOff()
-		case <-ctx.Done():
+		case <-electing.Done():
 		}
 	}()
-	// Run returns when the lease is lost or, after ctx has ended, given back.
-	elector.Run(ctx)
-	lost := ctx.Err() == nil
+	// Run returns when the lease is lost or, after electing has ended, given back.
+	elector.Run(electing)
+	lost := electing.Err() == nil
 	cancel()
 	if !c.callOff() {
 		return false, nil
@@ -192,7 +196,7 @@ func (e *election) stand(ctx, stop context.Context, released <-chan struct{}) (w
 	return true, err
 }
 
-func (e *election) elector(stop context.Context, c *candidacy) (*leaderelection.LeaderElector, error) {
+func (e *election) elector(ctx, stop context.Context, c *candidacy) (*leaderelection.LeaderElector, error) {
 	l := e.process.config.LeaderElection
 	leading := e.process.metrics.Leading.WithLabelValues(e.name)
 	leading.Set(0)
@@ -207,10 +211,13 @@ func (e *election) elector(stop context.Context, c *candidacy) (*leaderelection.
 		RetryPeriod:     l.RetryPeriod,
 		ReleaseOnCancel: true,
 		Callbacks: leaderelection.LeaderCallbacks{
-			OnStartedLeading: func(ctx context.Context) {
+			OnStartedLeading: func(electing context.Context) {
 				if !c.state.CompareAndSwap(waiting, begun) {
 					return
 				}
+				ctx, cancel := context.WithCancelCause(ctx)
+				defer context.AfterFunc(electing, func() { cancel(context.Cause(electing)) })()
+				defer cancel(nil)
 				leading.Set(1)
 				c.result <- held.during(ctx, func(ctx context.Context) error { return e.work(ctx, stop) })
 				leading.Set(0)
