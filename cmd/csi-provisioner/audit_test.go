@@ -20,7 +20,7 @@ func TestParseAudit(t *testing.T) {
 		return map[string]string{"KUBECONFIG": "/of/environment", "POD_NAMESPACE": "storage"}[name]
 	}
 	plain := auditOptions{
-		address: "/run/csi/socket", namespace: cmp.Or(ownNamespace(), "default"), timeout: 10 * time.Second, settle: 10 * time.Second, page: 500, output: "table",
+		address: "/run/csi/socket", namespace: cmp.Or(ownNamespace(), "default"), timeout: 10 * time.Second, settle: 10 * time.Second, page: 500, output: "table", maxAge: 24 * time.Hour,
 	}
 	for name, c := range map[string]struct {
 		args        []string
@@ -32,9 +32,9 @@ func TestParseAudit(t *testing.T) {
 			o.kubeconfig, o.namespace = "/of/environment", "storage"
 		}},
 		"all": {
-			[]string{"--csi-address=/csi", "--kubeconfig=/k", "--master=http://m", "--namespace=n", "-o", "json", "--settle=0", "--page-size=0", "--timeout=1s"}, pod,
+			[]string{"--csi-address=/csi", "--kubeconfig=/k", "--master=http://m", "--namespace=n", "-o", "json", "--settle=0", "--page-size=0", "--timeout=1s", "--provisioning-journal-max-age=1h", "--confirm=a/1", "--confirm=a/2", "--discard=b/3"}, pod,
 			func(o *auditOptions) {
-				*o = auditOptions{address: "/csi", kubeconfig: "/k", master: "http://m", namespace: "n", output: "json", timeout: time.Second}
+				*o = auditOptions{address: "/csi", kubeconfig: "/k", master: "http://m", namespace: "n", output: "json", timeout: time.Second, maxAge: time.Hour, confirm: []string{"a/1", "a/2"}, discard: []string{"b/3"}}
 			},
 		},
 	} {
@@ -54,13 +54,16 @@ func TestParseAudit(t *testing.T) {
 
 func TestParseAuditRefuses(t *testing.T) {
 	for argument, says := range map[string]string{
-		"--setle=1s":     "--help lists all flags",
-		"now":            `unexpected argument "now"`,
-		"--csi-address=": "--csi-address=: must be",
-		"-o=yaml":        "--output=yaml: must be table or json",
-		"--timeout=0":    "--timeout=0s: must be longer than 0",
-		"--settle=-1s":   "--settle=-1s: must not be negative",
-		"--page-size=-1": "--page-size=-1: must not be negative",
+		"--setle=1s":                         "--help lists all flags",
+		"now":                                `unexpected argument "now"`,
+		"--csi-address=":                     "--csi-address=: must be",
+		"-o=yaml":                            "--output=yaml: must be table or json",
+		"--timeout=0":                        "--timeout=0s: must be longer than 0",
+		"--settle=-1s":                       "--settle=-1s: must not be negative",
+		"--page-size=-1":                     "--page-size=-1: must not be negative",
+		"--confirm=a":                        "--confirm=a: must be CONFIGMAP/KEY",
+		"--discard=a/":                       "--discard=a/: must be CONFIGMAP/KEY",
+		"--provisioning-journal-max-age=-1s": "--provisioning-journal-max-age=-1s: must not be negative",
 	} {
 		t.Run(argument, func(t *testing.T) {
 			_, err := parseAudit([]string{argument}, noEnvironment, t.Output())
@@ -86,7 +89,7 @@ func TestAuditHelp(t *testing.T) {
 	}
 	for _, want := range []string{
 		"\n  known", "\n  in creation", "\n  unclear", "\n  unknown", "\n  gone",
-		"\n  0  ", "\n  1  ", "\n  2  ", "\n  3  ", "\n  4  ", "\n  5  ",
+		"\n  0  ", "\n  1  ", "\n  2  ", "\n  3  ", "\n  4  ", "\n  5  ", "\n  6  ", "\n  set aside", "\n  unconfirmed", "\n  unreadable", "--confirm", "--discard",
 		"--csi-address", "--kubeconfig", "--master", "--namespace", "-o, --output", "--settle", "--page-size", "--timeout",
 	} {
 		if !strings.Contains(help.String(), want) {
@@ -109,6 +112,11 @@ func TestVerdict(t *testing.T) {
 	} {
 		if got := verdict(&audit.Report{Summary: c.summary}); got != c.want {
 			t.Errorf("the exit code of %+v is %d, want %d", c.summary, got, c.want)
+		}
+	}
+	for state, want := range map[audit.KeptState]int{audit.SetAside: 6, audit.Unreadable: 6, audit.Unconfirmed: 0} {
+		if got := verdict(&audit.Report{Records: []audit.Kept{{State: state}}}); got != want {
+			t.Errorf("the exit code with a record that is %s is %d, want %d", state, got, want)
 		}
 	}
 }

@@ -74,7 +74,7 @@ func (a *Auditor) look(ctx context.Context) (look Look, forbidden, err error) {
 	for _, v := range volumes {
 		look.Volumes = append(look.Volumes, volumeOf(v))
 	}
-	look.Intents, err = a.Intents.List(ctx)
+	look.Records, err = a.Intents.List(ctx)
 	if apierrors.IsForbidden(err) {
 		forbidden, err = err, nil
 	}

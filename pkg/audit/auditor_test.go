@@ -37,9 +37,9 @@ func (s *scene) List(context.Context) ([]*csipb.Volume, error) {
 	return s.volumes, s.err["volumes"]
 }
 
-func (s sceneIntents) List(context.Context) ([]audit.Intent, error) {
+func (s sceneIntents) List(context.Context) (audit.Records, error) {
 	s.asked = append(s.asked, "intents")
-	return nil, s.err["intents"]
+	return audit.Records{}, s.err["intents"]
 }
 
 func (s scenePersistent) List(context.Context) ([]audit.PersistentVolume, error) {

@@ -47,7 +47,8 @@ import (
 // end of the last one.
 func Compare(e Evidence) *Report {
 	c := newComparison(e)
-	r := &Report{Driver: e.Driver, Volumes: []Finding{}, OpenIntents: []Intent{}, Notes: c.notes()}
+	r := &Report{Driver: e.Driver, Volumes: []Finding{}, OpenIntents: []Intent{}, Records: []Kept{}, Notes: c.notes()}
+	r.Records = append(r.Records, c.last.Kept...)
 	r.OpenIntents = append(r.OpenIntents, c.open()...)
 	for _, l := range c.listed {
 		if finding, there := c.find(l, len(r.OpenIntents)); there {
@@ -257,7 +258,7 @@ func (c *comparison) notes() []string {
 	}
 	for _, intent := range c.last.Intents {
 		if intent.VolumeName == "" {
-			notes = append(notes, fmt.Sprintf("the journal's record for the claim with UID %q can't be read: its volume may be among the unclear ones; the sidecar's log tells why, and what to do", intent.Claim.UID))
+			notes = append(notes, fmt.Sprintf("the journal's record for the claim with UID %q can't be read: its volume may be among the unclear ones", intent.Claim.UID))
 		}
 	}
 	return notes

@@ -43,7 +43,11 @@ func deleting(p audit.PersistentVolume) audit.PersistentVolume {
 }
 
 func TestCompare(t *testing.T) {
-	type look = audit.Look
+	type look struct {
+		Volumes           []audit.Volume
+		Intents           []audit.Intent
+		PersistentVolumes []audit.PersistentVolume
+	}
 	for name, c := range map[string]struct {
 		before []audit.PersistentVolume
 		looks  []look
@@ -177,7 +181,13 @@ func TestCompare(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			report := audit.Compare(audit.Evidence{Driver: "d", Before: c.before, Looks: c.looks})
+			evidence := audit.Evidence{Driver: "d", Before: c.before}
+			for _, l := range c.looks {
+				evidence.Looks = append(evidence.Looks, audit.Look{
+					Volumes: l.Volumes, Records: audit.Records{Intents: l.Intents}, PersistentVolumes: l.PersistentVolumes,
+				})
+			}
+			report := audit.Compare(evidence)
 			got := map[string]audit.State{}
 			for _, finding := range report.Volumes {
 				if _, twice := got[finding.VolumeHandle]; twice {
@@ -205,7 +215,7 @@ func TestCompareTellsWhoseAVolumeIs(t *testing.T) {
 	all := pvs(pv("a", "h-1"), shared, static, broken)
 	report := audit.Compare(audit.Evidence{Driver: "d", Before: all, Looks: []audit.Look{{
 		Volumes:           []audit.Volume{{Handle: "h-2"}, {Handle: "h-1", CapacityBytes: 5}, {Handle: "c"}},
-		Intents:           intents("c"),
+		Records:           audit.Records{Intents: intents("c")},
 		PersistentVolumes: all,
 	}}})
 	want := &audit.Report{
@@ -216,8 +226,8 @@ func TestCompareTellsWhoseAVolumeIs(t *testing.T) {
 			{State: audit.Known, VolumeHandle: "h-2", PersistentVolumes: []string{"static"}},
 			{State: audit.InCreation, VolumeHandle: "c", Claims: []audit.Claim{*claim("c")}},
 		},
-		OpenIntents: []audit.Intent{},
-		Notes:       []string{`the volume of PersistentVolume "broken" can't be told, and may be among the unknown ones: no zone`},
+		OpenIntents: []audit.Intent{}, Records: []audit.Kept{},
+		Notes: []string{`the volume of PersistentVolume "broken" can't be told, and may be among the unknown ones: no zone`},
 	}
 	if diff := cmp.Diff(want, report); diff != "" {
 		t.Errorf("report (-want +got):\n%s", diff)

@@ -22,8 +22,8 @@ type Evidence struct {
 // Look is one view. Its parts were gathered in the order of the fields, and each
 // began when the one before was complete.
 type Look struct {
-	Volumes           []Volume
-	Intents           []Intent
+	Volumes []Volume
+	Records
 	PersistentVolumes []PersistentVolume
 }
 
@@ -74,9 +74,7 @@ type Intent struct {
 
 // Intents reads the journal.
 type Intents interface {
-	// List returns all intents, also those that have ended and whose records have
-	// not been dropped yet.
-	List(ctx context.Context) ([]Intent, error)
+	List(ctx context.Context) (Records, error)
 }
 
 // shows tells whether the volume shows by its handle or its context that it is

@@ -3,93 +3,124 @@ package audit
 import (
 	"context"
 	"errors"
+	"time"
 
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/journal"
-	"github.com/csi-provisioner/csi-provisioner/pkg/metrics"
+	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 )
 
-// Journal reads the intents of the journal, and changes nothing in it.
-type Journal struct{ store journal.Store }
+// Batches looks at those of the journal; see [kube.Batches].
+type Batches interface {
+	Each(ctx context.Context, see func(kube.Batch)) error
+}
 
-// NewJournal returns the port. Only List of the store is called.
-func NewJournal(store journal.Store) *Journal { return &Journal{store} }
+// Journal reads the records of the journal, and changes nothing in it. All fields are
+// needed but Signer and MaxAge.
+type Journal struct {
+	Batches Batches
+	// Exists tells whether there is a claim, with that UID.
+	Exists func(ctx context.Context, claim kube.ClaimKey) (bool, error)
+	// Signer has the journal's key; nil if there is none.
+	Signer *journal.Signer
+	// Own is the installation, of all nodes.
+	Own journal.Installation
+	// MaxAge is the age from which a record counts only while its claim exists; 0 for
+	// no limit.
+	MaxAge time.Duration
+	Clock  clock.PassiveClock
+}
 
-// List returns the intents. What can't be read has the UID of its claim only.
-func (j *Journal) List(ctx context.Context) ([]Intent, error) {
-	batches, err := j.store.List(ctx)
+// List returns the records.
+func (j *Journal) List(ctx context.Context) (Records, error) {
+	var all Records
+	seen := map[Intent]struct{}{}
+	reader := j.Reader()
+	err := j.Batches.Each(ctx, func(batch kube.Batch) {
+		for _, record := range reader.Read(ctx, batch) {
+			kept, counts := keptOf(record)
+			if kept != nil {
+				all.Kept = append(all.Kept, *kept)
+			}
+			if !counts {
+				continue
+			}
+			for _, intent := range describe(record) {
+				if _, again := seen[intent]; !again {
+					all.Intents = append(all.Intents, intent)
+				}
+				seen[intent] = struct{}{}
+			}
+		}
+	})
+	return all, err
+}
+
+// Reader returns the one that tells which records the sidecar sets aside.
+func (j *Journal) Reader() journal.Reader { return journal.Reader{Signer: j.Signer, Judge: j.judge} }
+
+// errUnconfirmed is why it is open whether the sidecar acts upon a record.
+var errUnconfirmed = errors.New("the sidecar acts upon it if the claim and its class ask for the same volume, and tells in its log if they do not")
+
+// judge is what the sidecar goes by, but that it is left open what a claim confirms.
+func (j *Journal) judge(ctx context.Context, intent *journal.Intent, origin journal.Origin) error {
+	if j.verdict(origin, false) == nil {
+		return nil
+	}
+	exists, err := j.Exists(ctx, intent.Claim)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	// A journal of its own, that is never run: reading is all that it does.
-	found, err := journal.New(journal.Options{
-		Store:   frozen(batches),
-		Access:  func(context.Context) error { return nil },
-		Prefix:  "\x00", // all batches are others'
-		Clock:   clock.RealClock{},
-		Metrics: metrics.New().Journal,
-		Judge:   journal.Trust,                   // it acts upon none
-		Report:  func(context.Context, error) {}, // of what can't be read, which is found below
-	}).Recover(ctx)
-	if err != nil {
-		return nil, err
+	return j.verdict(origin, exists)
+}
+
+func (j *Journal) verdict(origin journal.Origin, exists bool) error {
+	return journal.Verdict(journal.Facts{
+		Origin: origin, Own: j.Own, Now: j.Clock.Now(), MaxAge: j.MaxAge, ClaimExists: exists,
+		Vouch: func() error {
+			if exists {
+				return errUnconfirmed
+			}
+			return errors.New("the claim does not exist")
+		},
+	})
+}
+
+// keptOf returns a record that is not acted upon, and tells whether there may be a volume
+// in creation by it all the same.
+func keptOf(record journal.Record) (kept *Kept, counts bool) {
+	var why *journal.KeptError
+	if !errors.As(record.Kept, &why) {
+		return nil, true
 	}
-	var intents []Intent
-	readable := map[types.UID]struct{}{}
-	for _, from := range found {
-		readable[from.Claim.UID] = struct{}{}
-		intents = append(intents, describe(from)...)
+	kept = &Kept{ConfigMap: why.Batch, Key: why.Claim, State: Unreadable, Reason: why.Cause.Error()}
+	if record.Intent == nil {
+		return kept, true
 	}
-	return append(intents, unreadable(batches, readable)...), nil
+	kept.State = SetAside
+	if errors.Is(record.Kept, errUnconfirmed) {
+		kept.State = Unconfirmed
+	}
+	kept.Claim, kept.VolumeHandle = claimOf(record.Intent), record.Intent.Useless
+	kept.VolumeName = record.Intent.Plans[0].Request.GetName()
+	return kept, kept.State == Unconfirmed
 }
 
 // describe returns an intent for each volume that the driver was asked for: one,
-// unless the name has changed with the options.
-func describe(from *journal.Intent) []Intent {
+// unless the name has changed with the options. What can't be read has the UID of its
+// claim only.
+func describe(record journal.Record) []Intent {
+	if record.Intent == nil {
+		return []Intent{{Claim: Claim{UID: record.Claim}}}
+	}
 	var intents []Intent
-	names := map[string]struct{}{}
-	for _, plan := range from.Plans {
-		name := plan.Request.GetName()
-		if _, again := names[name]; again {
-			continue
-		}
-		names[name] = struct{}{}
-		intents = append(intents, Intent{
-			VolumeName: name,
-			Claim:      Claim{Namespace: from.Claim.Namespace, Name: from.Claim.Name, UID: from.Claim.UID},
-		})
+	for _, plan := range record.Intent.Plans {
+		intents = append(intents, Intent{VolumeName: plan.Request.GetName(), Claim: *claimOf(record.Intent)})
 	}
 	return intents
 }
 
-// topologyKey is the key of a batch that is none of a claim's.
-const topologyKey = "topology"
-
-// unreadable returns intents for the keys of claims that were not read.
-func unreadable(batches frozen, readable map[types.UID]struct{}) []Intent {
-	var intents []Intent
-	for _, content := range batches {
-		for key := range content {
-			uid := types.UID(key)
-			if _, known := readable[uid]; known || key == topologyKey {
-				continue
-			}
-			readable[uid] = struct{}{}
-			intents = append(intents, Intent{Claim: Claim{UID: uid}})
-		}
-	}
-	return intents
+func claimOf(intent *journal.Intent) *Claim {
+	return &Claim{Namespace: intent.Claim.Namespace, Name: intent.Claim.Name, UID: intent.Claim.UID}
 }
-
-// frozen is a store of which nothing but its content is left.
-type frozen map[string]map[string][]byte
-
-var errReadOnly = errors.New("an audit changes nothing")
-
-func (f frozen) List(context.Context) (map[string]map[string][]byte, error) { return f, nil }
-
-func (frozen) Create(context.Context, string, map[string][]byte) error { return errReadOnly }
-func (frozen) Drop(context.Context, string, []string) error            { return errReadOnly }
-func (frozen) Delete(context.Context, string) error                    { return errReadOnly }

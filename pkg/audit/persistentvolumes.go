@@ -34,6 +34,21 @@ func NewCluster(client kubernetes.Interface, driver string) *Cluster {
 	return &Cluster{client: client, driver: driver, inTree: kube.NewInTree(driver)}
 }
 
+// HasClaim tells whether there is a claim, with that UID. Where it may not be asked for, it
+// counts as there.
+func (c *Cluster) HasClaim(ctx context.Context, key kube.ClaimKey) (bool, error) {
+	claim, err := c.client.CoreV1().PersistentVolumeClaims(key.Namespace).Get(ctx, key.Name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		return false, nil
+	case apierrors.IsForbidden(err):
+		return true, nil
+	case err != nil:
+		return false, fmt.Errorf("looking for claim %s: %w", key, err)
+	}
+	return claim.UID == key.UID, nil
+}
+
 // List returns the driver's PersistentVolumes as they were at one moment during
 // the call: all pages are of the version of the first, and that one is read from
 // the storage and not from a cache which may be behind.

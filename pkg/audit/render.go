@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -46,7 +47,31 @@ func (r *Report) writeTable(w io.Writer) error {
 			return err
 		}
 	}
+	if err := r.writeRecords(w); err != nil {
+		return err
+	}
 	_, err := fmt.Fprintln(w, strings.Join(r.conclusions(), "\n"))
+	return err
+}
+
+// writeRecords writes a line for each record that is not acted upon.
+func (r *Report) writeRecords(w io.Writer) error {
+	if len(r.Records) == 0 {
+		return nil
+	}
+	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	row(table, "RECORD", "STATE", "CLAIM", "VOLUME", "REASON")
+	for _, kept := range r.Records {
+		claim := ""
+		if kept.Claim != nil {
+			claim = claims([]Claim{*kept.Claim})
+		}
+		row(table, kept.ConfigMap+"/"+string(kept.Key), kept.State.words(), claim, cmp.Or(kept.VolumeHandle, kept.VolumeName), kept.Reason)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(w)
 	return err
 }
 
@@ -107,6 +132,9 @@ func (r *Report) conclusions() []string {
 	if s.Unclear > 0 {
 		line := fmt.Sprintf("The unclear volumes may be theirs: run the audit again when they are done. For certain nobody's: %d.", s.UnknownAtLeast)
 		lines = append(lines, line)
+	}
+	if waiting := r.Waiting(); waiting > 0 {
+		lines = append(lines, fmt.Sprintf("Records of the journal that wait for a decision: %d. Confirm or discard each with csi-provisioner audit --confirm=RECORD or --discard=RECORD; see docs/audit.md.", waiting))
 	}
 	for _, note := range r.Notes {
 		lines = append(lines, printable(note))

@@ -17,8 +17,13 @@ func full() *audit.Report {
 	all[2].Claim = nil
 	look := audit.Look{
 		Volumes:           []audit.Volume{{Handle: "h-1", CapacityBytes: 1 << 30}, {Handle: "c-0"}, {Handle: "odd\thandle\n"}, {Handle: "h-9"}},
-		Intents:           append(intents("c", "q"), audit.Intent{Claim: audit.Claim{UID: "torn"}}),
 		PersistentVolumes: all,
+	}
+	look.Intents = append(intents("c", "q"), audit.Intent{Claim: audit.Claim{UID: "torn"}})
+	look.Kept = []audit.Kept{
+		{ConfigMap: "journal-1", Key: "torn", State: audit.Unreadable, Reason: "decompressing: unexpected EOF"},
+		{ConfigMap: "journal-2", Key: "uid-x", State: audit.SetAside, Reason: "it is old", Claim: claim("x"), VolumeName: "pvc-x", VolumeHandle: "h-x"},
+		{ConfigMap: "journal-2", Key: "uid-y", State: audit.Unconfirmed, Reason: "it is not signed", Claim: claim("y"), VolumeName: "pvc-y"},
 	}
 	look.Volumes = append(look.Volumes, volumes("h-7", "h-8")...)
 	return audit.Compare(audit.Evidence{Driver: "csi.example", Before: all, Looks: []audit.Look{look, look}})
@@ -38,10 +43,16 @@ unclear       h-9               -      -                  -
 unclear       "odd\thandle\n"   -      -                  -
 gone          h-2               -      b                  ns/b
 
+RECORD            STATE         CLAIM   VOLUME   REASON
+journal-1/torn    unreadable    -       -        decompressing: unexpected EOF
+journal-2/uid-x   set aside     ns/x    h-x      it is old
+journal-2/uid-y   unconfirmed   ns/y    pvc-y    it is not signed
+
 CSI driver csi.example has 6 volumes: 1 known, 1 in creation, 4 unclear, 0 unknown. PersistentVolumes whose volume is gone: 1.
 Volumes are being made for ns/q, uid torn, and no volume shows by its handle that it is one of them.
 The unclear volumes may be theirs: run the audit again when they are done. For certain nobody's: 2.
-the journal's record for the claim with UID "torn" can't be read: its volume may be among the unclear ones; the sidecar's log tells why, and what to do
+Records of the journal that wait for a decision: 2. Confirm or discard each with csi-provisioner audit --confirm=RECORD or --discard=RECORD; see docs/audit.md.
+the journal's record for the claim with UID "torn" can't be read: its volume may be among the unclear ones
 `
 	if diff := cmp.Diff(want, table.String()); diff != "" {
 		t.Errorf("table (-want +got):\n%s", diff)
@@ -94,7 +105,12 @@ func TestJSON(t *testing.T) {
 			map[string]any{"volumeName": "q", "claim": of("q")},
 			map[string]any{"volumeName": "", "claim": map[string]any{"namespace": "", "name": "", "uid": "torn"}},
 		},
-		"notes": []any{`the journal's record for the claim with UID "torn" can't be read: its volume may be among the unclear ones; the sidecar's log tells why, and what to do`},
+		"records": []any{
+			map[string]any{"configMap": "journal-1", "key": "torn", "state": "unreadable", "reason": "decompressing: unexpected EOF"},
+			map[string]any{"configMap": "journal-2", "key": "uid-x", "state": "setAside", "reason": "it is old", "claim": of("x"), "volumeName": "pvc-x", "volumeHandle": "h-x"},
+			map[string]any{"configMap": "journal-2", "key": "uid-y", "state": "unconfirmed", "reason": "it is not signed", "claim": of("y"), "volumeName": "pvc-y"},
+		},
+		"notes": []any{`the journal's record for the claim with UID "torn" can't be read: its volume may be among the unclear ones`},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("JSON (-want +got):\n%s", diff)

@@ -34,6 +34,8 @@ type Report struct {
 	// OpenIntents are those that were open throughout, and that no volume shows to
 	// be its intent: either they have none yet, or it is among the unclear ones.
 	OpenIntents []Intent `json:"openIntents"`
+	// Records are those of the journal that are not acted upon.
+	Records []Kept `json:"records"`
 	// Notes say, for people, what the findings may not show.
 	Notes []string `json:"notes"`
 }
@@ -61,6 +63,17 @@ type Finding struct {
 	PersistentVolumes []string `json:"persistentVolumes,omitempty"`
 	// Claims are those of the PersistentVolumes, or of the intents.
 	Claims []Claim `json:"claims,omitempty"`
+}
+
+// Waiting is the number of records that wait for a person.
+func (r *Report) Waiting() int {
+	n := 0
+	for _, kept := range r.Records {
+		if kept.State != Unconfirmed {
+			n++
+		}
+	}
+	return n
 }
 
 // Suspicious tells whether a second look may find something to be in order that

@@ -133,10 +133,10 @@ func (w *world) List(context.Context) ([]*csipb.Volume, error) {
 
 type worldIntents struct{ *world }
 
-func (w worldIntents) List(context.Context) ([]audit.Intent, error) {
+func (w worldIntents) List(context.Context) (audit.Records, error) {
 	w.pass()
 	defer w.pass()
-	return slices.Collect(maps.Values(w.intents)), nil
+	return audit.Records{Intents: slices.Collect(maps.Values(w.intents))}, nil
 }
 
 type worldPersistent struct{ *world }

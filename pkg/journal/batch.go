@@ -6,6 +6,8 @@ import (
 
 	csipb "github.com/container-storage-interface/spec/lib/go/csi"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 )
 
 // termsKey is the key of a batch's topology terms. All other keys are the UIDs
@@ -121,25 +123,23 @@ type found struct {
 	origin     Origin
 	generation int64
 	replaces   []string
-	err        error
-	aside      bool
+	// count is the number of records that this stands for.
+	count int
+	err   error
+	aside bool
 }
 
-// read returns what a batch holds, by its keys.
-func read(signer *Signer, batch string, content map[string][]byte) []found {
-	var all []found
-	u := newUnpacker(signer, batch)
-	terms, signed, termsErr := u.terms(content)
-	tooMany := within("the number of records in the ConfigMap", int64(len(content)), maxRecords+1)
-	for key, packed := range content {
-		if key == termsKey {
-			continue
-		}
-		f := found{err: tooMany}
-		if tooMany == nil {
-			f = u.entry(key, packed, terms)
-		}
-		f.batch, f.uid = batch, types.UID(key)
+// read returns what a batch holds under some of its keys, in their order.
+func read(signer *Signer, batch kube.Batch, keys []types.UID) []found {
+	if err := within("the number of records", int64(len(batch.Content)), maxRecords+1); err != nil {
+		return []found{{batch: batch.Name, uid: allOthers, count: len(batch.Content), err: err}}
+	}
+	u := newUnpacker(signer, batch.Name)
+	terms, signed, termsErr := u.terms(batch.Content)
+	all := make([]found, 0, len(keys))
+	for _, uid := range keys {
+		f := u.entry(string(uid), batch.Content[string(uid)], terms)
+		f.batch, f.uid, f.count = batch.Name, uid, 1
 		f.origin.Signed = f.origin.Signed && signed
 		if f.err != nil && termsErr != nil {
 			f.err = termsErr
@@ -169,6 +169,8 @@ func (u *unpacker) entry(key string, packed []byte, terms []*csipb.Topology) fou
 	switch {
 	case err != nil:
 		return found{err: err}
+	case !signed && e.Generation > maxUnsigned:
+		return found{err: within("the generation", e.Generation, maxUnsigned)}
 	case e.Version > version:
 		return found{err: fmt.Errorf("it has format version %d, and this program knows versions up to %d: a newer one has written it", e.Version, version)}
 	case string(e.Claim.UID) != key:

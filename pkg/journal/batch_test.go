@@ -47,7 +47,7 @@ func fillAll(t *testing.T, intents ...*Intent) (batches []map[string][]byte, rea
 func decodeAll(t *testing.T, content map[string][]byte, writes []*write) []*Intent {
 	t.Helper()
 	byUID := map[string]*Intent{}
-	for _, f := range read(nil, "s", content) {
+	for _, f := range readAll(content) {
 		if f.err != nil {
 			t.Fatal(f.err)
 		}
@@ -215,7 +215,7 @@ func FuzzRead(f *testing.F) {
 	}()
 	f.Add(content["uid-0001"], content[termsKey])
 	f.Fuzz(func(t *testing.T, value, terms []byte) {
-		for _, found := range read(nil, "s", map[string][]byte{"uid": value, termsKey: terms}) {
+		for _, found := range readAll(map[string][]byte{"uid": value, termsKey: terms}) {
 			if found.err != nil {
 				continue
 			}

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"encoding/json"
 	"errors"
@@ -156,7 +157,7 @@ func (p *packer) pack(key string, value any) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compressing: %w", err)
 	}
-	if len(text) > maxText {
+	if len(text) > maxText || valuesIn(text) > maxValues {
 		return nil, errFull
 	}
 	var buffer bytes.Buffer
@@ -177,6 +178,8 @@ type unpacker struct {
 	batch  string
 	// left is how much text there may still be.
 	left int
+	// buffer has the text of one value at a time.
+	buffer bytes.Buffer
 }
 
 func newUnpacker(signer *Signer, batch string) *unpacker {
@@ -201,10 +204,14 @@ func (u *unpacker) text(content []byte) (text []byte, signature string, err erro
 		return nil, "", err
 	}
 	most := min(maxText, u.left)
-	text, err = io.ReadAll(io.LimitReader(reader, int64(most)+1))
-	if err != nil {
+	u.buffer.Reset()
+	if _, err := u.buffer.ReadFrom(io.LimitReader(reader, int64(most)+1)); err != nil {
 		return nil, "", err
 	}
+	text = u.buffer.Bytes()
 	u.left -= len(text)
-	return text, reader.Comment, within("the size in bytes", int64(len(text)), int64(most))
+	return text, reader.Comment, cmp.Or(
+		within("the size in bytes", int64(len(text)), int64(most)),
+		within("the number of JSON values", valuesIn(text), maxValues),
+	)
 }

@@ -21,12 +21,11 @@ func (j *Journal) names() []string {
 }
 
 // compare notes what others have deleted: of the batches that existed before the
-// listing, those that are not in it have vanished, and so have the keys that could not
-// be read and are not there any more, because somebody has taken care of them.
+// listing, those that are not in it have vanished.
 //
 // A batch should not vanish while its intents are under way. They are recorded again
 // when they next begin.
-func (j *Journal) compare(before []string, listed map[string]map[string][]byte) {
+func (j *Journal) compare(before []string, listed map[string]struct{}) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, name := range before {
@@ -34,14 +33,7 @@ func (j *Journal) compare(before []string, listed map[string]map[string][]byte) 
 		if !ok {
 			continue
 		}
-		content, exists := listed[name]
-		for uid := range s.kept {
-			if _, there := content[string(uid)]; !there {
-				delete(s.kept, uid)
-				delete(s.keys, uid)
-			}
-		}
-		if !exists {
+		if _, exists := listed[name]; !exists {
 			delete(j.stored, name)
 			for uid := range s.keys {
 				j.forget(uid, name)

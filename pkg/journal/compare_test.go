@@ -2,7 +2,6 @@ package journal
 
 import (
 	"errors"
-	"maps"
 	"testing"
 	"time"
 
@@ -113,9 +112,12 @@ func TestBatchThatIsWrittenDuringTheListing(t *testing.T) {
 		d := open(t, newShelf(), nil)
 		defer d.stop()
 		before := d.names()
-		listed := maps.Clone(d.shelf.snapshot())
+		l, err := d.list(t.Context(), d.Reader(Trust))
+		if err != nil {
+			t.Fatal(err)
+		}
 		d.begin(intent(1))
-		d.compare(before, listed)
+		d.compare(before, l.seen)
 		if len(d.records[uid(1)].batches) != 1 {
 			t.Errorf("the record is %+v", d.records[uid(1)])
 		}

@@ -21,11 +21,11 @@ const (
 
 // storedBatch is a batch that exists, or may exist.
 type storedBatch struct {
-	// keys are those that it holds, ended those of them to be dropped, since
+	// keys are those that count, ended those of them to be dropped, since
 	// endedSince at the latest.
 	keys, ended map[types.UID]struct{}
 	endedSince  time.Time
-	// kept are those of the keys that can't be read, or are set aside, and why.
+	// kept are the other ones, which can't be read or are set aside, and why.
 	kept map[types.UID]*KeptError
 	// urgent tells that somebody waits for the drop.
 	urgent bool
@@ -64,7 +64,7 @@ func (s *storedBatch) due(now time.Time) (time.Time, bool) {
 }
 
 // isOver tells whether nothing in the batch is needed.
-func (s *storedBatch) isOver() bool { return len(s.ended) == len(s.keys) }
+func (s *storedBatch) isOver() bool { return len(s.ended) == len(s.keys) && len(s.kept) == 0 }
 
 // drop is one write that ends intents: of some keys, or of the whole batch.
 type drop struct {

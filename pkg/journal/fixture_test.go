@@ -80,8 +80,17 @@ func (s *shelf) Delete(_ context.Context, name string) error {
 	return s.write("delete", func() { delete(s.batches, name) })
 }
 
-func (s *shelf) List(context.Context) (map[string]map[string][]byte, error) {
-	return s.snapshot(), nil
+func (s *shelf) Each(_ context.Context, see func(kube.Batch)) error {
+	for name, content := range s.snapshot() {
+		see(kube.Batch{Name: name, Content: content})
+	}
+	return nil
+}
+
+// readAll returns all records of a batch, of which none is signed.
+func readAll(content map[string][]byte) []found {
+	batch := kube.Batch{Name: "b", Content: content}
+	return read(nil, batch, keysOf(batch))
 }
 
 func (s *shelf) Access(context.Context) error {

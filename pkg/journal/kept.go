@@ -21,18 +21,31 @@ var (
 // KeptError is a record that is kept, and not acted upon.
 type KeptError struct {
 	Batch string
+	// Claim is empty for records of the batch that are not told one by one.
 	Claim types.UID
+	// Count is the number of records.
+	Count int
 	// Kind is ErrUnreadable or ErrSetAside.
 	Kind  error
 	Cause error
 }
 
 func (e *KeptError) Error() string {
-	return fmt.Sprintf("key %q of ConfigMap %q: %s", e.Claim, e.Batch, e.Cause)
+	if e.Claim == allOthers {
+		return fmt.Sprintf("ConfigMap %q: %s", e.Batch, e.Cause)
+	}
+	return fmt.Sprintf("key %.253q of ConfigMap %q: %s", e.Claim, e.Batch, e.Cause)
 }
 
 // Unwrap returns the kind and the cause.
 func (e *KeptError) Unwrap() []error { return []error{e.Kind, e.Cause} }
+
+// allOthers stands for those records of a batch that are not told one by one.
+const allOthers types.UID = ""
+
+// maxKept is the number of kept records that are told one by one: whoever may write
+// ConfigMaps can write any number.
+const maxKept = 1000
 
 // Kept returns the records of a kind that this journal keeps, in order.
 func (j *Journal) Kept(kind error) []*KeptError {
@@ -46,8 +59,19 @@ func (j *Journal) Kept(kind error) []*KeptError {
 			}
 		}
 	}
-	sortKept(all)
+	slices.SortFunc(all, func(a, b *KeptError) int {
+		return strings.Compare(a.Batch+"/"+string(a.Claim), b.Batch+"/"+string(b.Claim))
+	})
 	return all
+}
+
+// countKept returns the number of records of a kind that are kept.
+func (j *Journal) countKept(kind error) int {
+	n := 0
+	for _, kept := range j.Kept(kind) {
+		n += kept.Count
+	}
+	return n
 }
 
 // kept is a record that was found and is not acted upon.
@@ -56,29 +80,5 @@ func (f found) kept() *KeptError {
 	if f.aside {
 		kind = ErrSetAside
 	}
-	return &KeptError{f.batch, f.uid, kind, f.err}
-}
-
-func sortKept(all []*KeptError) {
-	slices.SortFunc(all, func(a, b *KeptError) int {
-		return strings.Compare(a.Batch+"/"+string(a.Claim), b.Batch+"/"+string(b.Claim))
-	})
-}
-
-// Read returns the intents in the content of batches, whoever's they are and whether
-// they have ended or not, and those that can't be read, in order.
-func Read(batches map[string]map[string][]byte) ([]*Intent, []*KeptError) {
-	var intents []*Intent
-	var broken []*KeptError
-	for name, content := range batches {
-		for _, f := range read(nil, name, content) {
-			if f.err != nil {
-				broken = append(broken, f.kept())
-				continue
-			}
-			intents = append(intents, f.intent)
-		}
-	}
-	sortKept(broken)
-	return intents, broken
+	return &KeptError{f.batch, f.uid, f.count, kind, f.err}
 }

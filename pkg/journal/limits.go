@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 )
@@ -21,8 +22,13 @@ const (
 	maxRecordPlans = 128
 	// maxPlaces is the number of topology terms that a record's requests refer to.
 	maxPlaces = 200_000
-	// maxGeneration is far beyond any number of records.
+	// maxValues is the number of JSON values in a text: some bytes of text can become
+	// hundreds in memory.
+	maxValues = 120_000
+	// maxGeneration is far beyond any number of records. One that is not signed may not
+	// come near it: what this process writes has higher ones.
 	maxGeneration = 1 << 53
+	maxUnsigned   = 1 << 40
 	// maxName is the length of a name, a UID or a handle in bytes. The API server takes
 	// names up to 253, and the CSI specification wants handles up to 128.
 	maxName = 1024
@@ -36,6 +42,15 @@ func within(what string, got, most int64) error {
 		return fmt.Errorf("%s is %d, and may be %d at most: this program has not written it", what, got, most)
 	}
 	return nil
+}
+
+// valuesIn is about the number of values in a JSON text, and never less.
+func valuesIn(text []byte) int64 {
+	n := 1
+	for _, sign := range []string{",", "{", "["} {
+		n += bytes.Count(text, []byte(sign))
+	}
+	return int64(n)
 }
 
 // check returns which limit an entry does not keep.

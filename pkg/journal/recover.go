@@ -33,38 +33,12 @@ func (j *Journal) Recover(ctx context.Context) ([]*Intent, error) {
 		return nil, err
 	}
 	before := j.names()
-	batches, err := j.list(ctx)
+	l, err := j.list(ctx, Reader{signer, j.options.Judge})
 	if err != nil {
 		return nil, err
 	}
-	j.compare(before, batches)
-	var names []string
-	var all []found
-	for name, content := range batches {
-		unknown, aside := j.toJudge(name)
-		switch {
-		case unknown:
-			names = append(names, name)
-		case len(aside) == 0:
-			continue
-		}
-		for _, f := range read(signer, name, content) {
-			if unknown || aside[f.uid] {
-				all = append(all, j.judge(ctx, f))
-			}
-		}
-	}
-	return j.adopt(ctx, names, all), nil
-}
-
-func (j *Journal) list(ctx context.Context) (map[string]map[string][]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	batches, err := j.options.Store.List(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("reading the journal: %w", err)
-	}
-	return batches, nil
+	j.compare(before, l.seen)
+	return j.adopt(ctx, l), nil
 }
 
 // access asks for the right to use the store once, and again while it is missing.
@@ -95,33 +69,26 @@ func (j *Journal) access(ctx context.Context) (on bool, err error) {
 
 // adopt takes care of batches, and returns the intents in them that say something new.
 // A batch that comes to light after its deletion is deleted again.
-func (j *Journal) adopt(ctx context.Context, names []string, all []found) []*Intent {
+func (j *Journal) adopt(ctx context.Context, l *listing) []*Intent {
 	j.mu.Lock()
-	for _, name := range names {
-		s := newStoredBatch()
-		_, s.lost = j.gone[name]
-		j.stored[name] = s
-	}
+	kept := j.prepare(l)
 	var news []*KeptError
 	claims := map[types.UID][]found{}
-	for _, f := range all {
-		s := j.stored[f.batch]
-		if s.lost {
-			continue
-		}
-		s.keys[f.uid] = struct{}{}
-		before := s.kept[f.uid]
-		delete(s.kept, f.uid)
-		if f.err != nil {
-			kept := f.kept()
-			s.kept[f.uid] = kept
-			if before == nil || before.Error() != kept.Error() {
-				news = append(news, kept)
+	for _, f := range l.found {
+		s, ok := j.stored[f.batch]
+		switch {
+		case !ok || s.lost:
+		case f.err != nil:
+			now, before := f.kept(), kept[f.batch][f.uid]
+			s.kept[f.uid] = now
+			if before == nil || before.Error() != now.Error() {
+				news = append(news, now)
 			}
-			continue
+		default:
+			s.keys[f.uid] = struct{}{}
+			j.generation = max(j.generation, f.generation)
+			claims[f.uid] = append(claims[f.uid], f)
 		}
-		j.generation = max(j.generation, f.generation)
-		claims[f.uid] = append(claims[f.uid], f)
 	}
 	var intents []*Intent
 	for _, uid := range slices.Sorted(maps.Keys(claims)) {
@@ -133,6 +100,24 @@ func (j *Journal) adopt(ctx context.Context, names []string, all []found) []*Int
 	signal(j.dropNow)
 	j.reportKept(ctx, news)
 	return intents
+}
+
+// prepare makes room for what a listing has found, and returns what was kept before of the
+// batches whose kept records were judged again.
+func (j *Journal) prepare(l *listing) map[string]map[types.UID]*KeptError {
+	for _, name := range l.unknown {
+		s := newStoredBatch()
+		_, s.lost = j.gone[name]
+		j.stored[name] = s
+	}
+	before := map[string]map[types.UID]*KeptError{}
+	for _, name := range l.again {
+		if s, ok := j.stored[name]; ok {
+			before[name] = s.kept
+			s.kept = map[types.UID]*KeptError{}
+		}
+	}
+	return before
 }
 
 // adoptClaim takes care of the records of one claim that were found, and returns the

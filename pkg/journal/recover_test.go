@@ -1,7 +1,6 @@
 package journal
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -189,28 +188,5 @@ func TestWhatCanNotBeReadIsKept(t *testing.T) {
 		second.End(uid(1))
 		time.Sleep(time.Minute)
 		second.recorded("broken", "empty", "newer")
-	})
-}
-
-// TestRead: what others have written can be read without taking it over.
-func TestRead(t *testing.T) {
-	story(t, func(t *testing.T) {
-		d := open(t, newShelf(), nil)
-		defer d.stop()
-		if err := d.Begin(t.Context(), intent(1)); err != nil {
-			t.Fatal(err)
-		}
-		batches := maps.Clone(d.shelf.batches)
-		batches["broken"] = map[string][]byte{"uid": []byte("not compressed")}
-		intents, broken := Read(batches)
-		if len(broken) != 1 || !errors.Is(broken[0], ErrUnreadable) || !strings.Contains(broken[0].Error(), `key "uid" of ConfigMap "broken": decompressing`) {
-			t.Errorf("unreadable are %v", broken)
-		}
-		if diff := cmp.Diff([]*Intent{intent(1)}, intents, protocmp.Transform()); diff != "" {
-			t.Errorf("the intents (-want +got):\n%s", diff)
-		}
-		if !d.Knows(uid(1)) || d.Knows(uid(2)) {
-			t.Error("the journal does not know its own intent, or knows one that it has not")
-		}
 	})
 }

@@ -50,7 +50,7 @@ func (j *Journal) reportKept(ctx context.Context, news []*KeptError) {
 			}
 		}
 		if len(all) > 0 {
-			j.options.Report(ctx, fmt.Errorf("%s; csi-provisioner audit shows it; when it is taken care of, delete the keys: %w", kind.says, some(all)))
+			j.options.Report(ctx, fmt.Errorf("%s; csi-provisioner audit shows them, and confirms or discards them: %w", kind.says, some(all)))
 		}
 	}
 }
@@ -70,9 +70,9 @@ func some(all []error) error {
 func (j *Journal) Count(state State) int {
 	switch state {
 	case Unreadable:
-		return len(j.Kept(ErrUnreadable))
+		return j.countKept(ErrUnreadable)
 	case SetAside:
-		return len(j.Kept(ErrSetAside))
+		return j.countKept(ErrSetAside)
 	default:
 	}
 	j.mu.Lock()

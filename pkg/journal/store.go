@@ -1,6 +1,10 @@
 package journal
 
-import "context"
+import (
+	"context"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
+)
 
 // Store keeps batches: small objects of the API server, each with one key for
 // an intent. See [kube.Batches].
@@ -12,6 +16,6 @@ type Store interface {
 	Drop(ctx context.Context, name string, keys []string) error
 	// Delete removes a batch. That it has gone is no error.
 	Delete(ctx context.Context, name string) error
-	// List returns the content of all batches, by name.
-	List(ctx context.Context) (map[string]map[string][]byte, error)
+	// Each calls see for each batch.
+	Each(ctx context.Context, see func(kube.Batch)) error
 }

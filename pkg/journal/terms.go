@@ -18,9 +18,9 @@ type table struct {
 	index  map[string]int
 	shared map[*csipb.Topology]int
 	runs   map[list][]run
-	// raw is about the size in bytes of all terms before they are compressed;
-	// packed is what became of the first packedTerms of them.
-	raw         int
+	// raw is about the size in bytes of all terms before they are compressed, and values
+	// the number of JSON values in them; packed is what became of the first packedTerms of them.
+	raw, values int
 	packed      []byte
 	packedTerms int
 	packer      *packer
@@ -88,6 +88,7 @@ func (t *table) find(term *csipb.Topology) int {
 		t.terms = append(t.terms, term)
 		t.index[key] = at
 		t.raw += len(key) + termOverhead
+		t.values += valuesOf(term)
 	}
 	t.shared[term] = at
 	return at
@@ -102,12 +103,16 @@ func text(term *csipb.Topology) string {
 	return b.String()
 }
 
+// valuesOf is what a term adds to the JSON values of the table.
+func valuesOf(term *csipb.Topology) int { return 1 + len(term.GetSegments()) }
+
 // truncate takes the table back to its first n terms.
 func (t *table) truncate(n int) {
 	for _, term := range t.terms[n:] {
 		key := text(term)
 		delete(t.index, key)
 		t.raw -= len(key) + termOverhead
+		t.values -= valuesOf(term)
 	}
 	t.terms = t.terms[:n]
 	clear(t.shared)
@@ -120,6 +125,9 @@ func (t *table) truncate(n int) {
 // fits tells whether the table takes at most room bytes. It is compressed only
 // when that is not plain without.
 func (t *table) fits(room int) (bool, error) {
+	if t.values > maxValues {
+		return false, nil
+	}
 	if t.raw <= room {
 		return true, nil
 	}

@@ -102,38 +102,31 @@ func (s *Batches) Delete(ctx context.Context, name string) error {
 	return nil
 }
 
-// List returns the content of all batches of the driver, by name.
-func (s *Batches) List(ctx context.Context) (map[string]map[string][]byte, error) {
-	all := map[string]map[string][]byte{}
-	err := s.each(ctx, func(batch *corev1.ConfigMap) { all[batch.Name] = batch.BinaryData })
-	return all, err
+// Batch is one as it is stored.
+type Batch struct {
+	Name string
+	// Node is the one whose process has written it, as in the label
+	// names.JournalNodeLabel, in which names that are too long are replaced by a hash;
+	// empty for a process that works for all nodes.
+	Node    string
+	Content map[string][]byte
 }
 
-// ListByNode does the same for each node. The nodes are named as in the label
-// names.JournalNodeLabel, in which names that are too long are replaced by a hash; empty
-// is that of a process that works for all nodes.
-func (s *Batches) ListByNode(ctx context.Context) (map[string]map[string]map[string][]byte, error) {
-	all := map[string]map[string]map[string][]byte{}
-	err := s.each(ctx, func(batch *corev1.ConfigMap) {
-		node := batch.Labels[names.JournalNodeLabel]
-		if all[node] == nil {
-			all[node] = map[string]map[string][]byte{}
-		}
-		all[node][batch.Name] = batch.BinaryData
-	})
-	return all, err
-}
+// pageOfBatches is the number of batches in one answer. The API server takes up to 1 MiB
+// in a ConfigMap, whoever writes it, and a page is in memory twice.
+const pageOfBatches = 4
 
-// each calls see for each batch.
-func (s *Batches) each(ctx context.Context, see func(*corev1.ConfigMap)) error {
-	options := metav1.ListOptions{LabelSelector: s.selector, Limit: 50}
+// Each calls see for each batch of the driver. Not all of them are in memory at a time.
+func (s *Batches) Each(ctx context.Context, see func(Batch)) error {
+	options := metav1.ListOptions{LabelSelector: s.selector, Limit: pageOfBatches}
 	for {
 		page, err := s.client.CoreV1().ConfigMaps(s.namespace).List(ctx, options)
 		if err != nil {
 			return fmt.Errorf("listing the ConfigMaps of namespace %s with label %s: %w", s.namespace, options.LabelSelector, err)
 		}
 		for i := range page.Items {
-			see(&page.Items[i])
+			found := &page.Items[i]
+			see(Batch{Name: found.Name, Node: found.Labels[names.JournalNodeLabel], Content: found.BinaryData})
 		}
 		if options.Continue = page.Continue; options.Continue == "" {
 			return nil

@@ -19,6 +19,14 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/names"
 )
 
+// batchesOf returns all batches by their names.
+func batchesOf(t *testing.T, s *Batches) (map[string]map[string][]byte, error) {
+	t.Helper()
+	all := map[string]map[string][]byte{}
+	err := s.Each(t.Context(), func(b Batch) { all[b.Name] = b.Content })
+	return all, err
+}
+
 func TestBatches(t *testing.T) {
 	others := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "other", Namespace: "ns", Labels: map[string]string{names.JournalLabel: "other.example"}}}
 	elsewhere := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "one", Namespace: "elsewhere", Labels: map[string]string{names.JournalLabel: "driver.example"}}}
@@ -26,9 +34,9 @@ func TestBatches(t *testing.T) {
 	s := NewBatches(client, "ns", "driver.example", "")
 	have := func(want map[string]map[string][]byte) {
 		t.Helper()
-		got, err := s.List(t.Context())
+		got, err := batchesOf(t, s)
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
-			t.Errorf("List: %v (-want +got):\n%s", err, diff)
+			t.Errorf("Each: %v (-want +got):\n%s", err, diff)
 		}
 	}
 	do := func(err error) {
@@ -55,7 +63,7 @@ func TestBatchesErrorsNameTheConfigMap(t *testing.T) {
 	down := errors.New("no leader")
 	failing(client, "*", "configmaps", down)
 	s := NewBatches(client, "ns", "driver.example", "")
-	_, list := s.List(t.Context())
+	list := s.Each(t.Context(), func(Batch) {})
 	for name, err := range map[string]error{
 		"storing ConfigMap ns/one":            s.Create(t.Context(), "one", nil),
 		"dropping keys of ConfigMap ns/one":   s.Drop(t.Context(), "one", nil),
@@ -81,9 +89,9 @@ func TestBatchesArePaged(t *testing.T) {
 		}
 		return true, page, nil
 	})
-	got, err := NewBatches(client, "ns", "driver.example", "").List(t.Context())
+	got, err := batchesOf(t, NewBatches(client, "ns", "driver.example", ""))
 	if found := slices.Sorted(maps.Keys(got)); err != nil || !slices.Equal(found, []string{"page-", "page-2"}) {
-		t.Errorf("List: %q, %v", found, err)
+		t.Errorf("Each: %q, %v", found, err)
 	}
 }
 
@@ -131,22 +139,19 @@ func TestBatchesOfNodes(t *testing.T) {
 		}
 	}
 	for node, store := range stores {
-		got, err := store.List(t.Context())
+		got, err := batchesOf(t, store)
 		if diff := cmp.Diff([]string{"of-" + node}, slices.Collect(maps.Keys(got))); err != nil || diff != "" {
-			t.Errorf("node %q: List: %v (-want +got):\n%s", node, err, diff)
+			t.Errorf("node %q: Each: %v (-want +got):\n%s", node, err, diff)
 		}
 	}
-	got, err := NewAllBatches(client, "ns", "driver.example").List(t.Context())
-	if err != nil || len(got) != len(stores) {
-		t.Errorf("all: List: %v, %v", got, err)
-	}
-	byNode, err := NewAllBatches(client, "ns", "driver.example").ListByNode(t.Context())
-	if err != nil || len(byNode) != len(stores) {
-		t.Errorf("all: ListByNode: %v, %v", byNode, err)
+	of := map[string]string{}
+	err := NewAllBatches(client, "ns", "driver.example").Each(t.Context(), func(b Batch) { of[b.Name] = b.Node })
+	if err != nil || len(of) != len(stores) {
+		t.Errorf("all: Each: %v, %v", of, err)
 	}
 	for node := range stores {
-		if _, ok := byNode[NodeLabel(node)]["of-"+node]; !ok {
-			t.Errorf("node %q: ListByNode has %v", node, byNode[NodeLabel(node)])
+		if got := of["of-"+node]; got != NodeLabel(node) {
+			t.Errorf("node %q: the batch is of %q", node, got)
 		}
 	}
 }

@@ -55,6 +55,15 @@ func (k *JournalKey) Get(ctx context.Context) ([]byte, error) {
 	return key, k.explain(err)
 }
 
+// Read returns the key; nil if there is none, or it may not be read.
+func (k *JournalKey) Read(ctx context.Context) ([]byte, error) {
+	key, err := k.read(ctx)
+	if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
+		return nil, nil
+	}
+	return key, k.explain(err)
+}
+
 func (k *JournalKey) read(ctx context.Context) ([]byte, error) {
 	secret, err := k.client.CoreV1().Secrets(k.namespace).Get(ctx, names.JournalKey, metav1.GetOptions{})
 	if err != nil {

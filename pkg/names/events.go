@@ -95,12 +95,12 @@ func journalEvents() []Event {
 		{
 			Reason: ReasonJournalSetAside, Type: EventWarning, Object: "the sidecar's own pod",
 			When: "a record of a volume in creation is not acted upon, and is kept: it comes from a backup, from another cluster, or from somebody else than the sidecar",
-			Fix:  "see docs/backup.md: find the volume with csi-provisioner audit, take care of it, and delete the key of the ConfigMap",
+			Fix:  "find it with csi-provisioner audit, and confirm or discard it there; see docs/audit.md",
 		},
 		{
 			Reason: ReasonJournalUnreadable, Type: EventWarning, Object: "the sidecar's own pod",
 			When: "a record of a volume in creation can't be read, and is kept",
-			Fix:  "run the version of the sidecar that has written it, on the node that the text names; or find the volume with csi-provisioner audit, take care of it, and delete the key of the ConfigMap",
+			Fix:  "run the version of the sidecar that has written it, on the node that the text names; or find the volume with csi-provisioner audit, take care of it, and discard the record there; see docs/audit.md",
 		},
 	}
 }

@@ -35,12 +35,12 @@ const (
 func journalModes() []string { return []string{JournalAuto, JournalRequired, JournalOff} }
 
 func addJournal(fs *pflag.FlagSet, c *Config) {
-	fs.DurationVar(&c.Journal.MaxAge, "provisioning-journal-max-age", journalMaxAge, "Set aside records of the journal that are older and whose claim does not exist, as they may come from a backup: csi-provisioner audit shows them. 0 is no limit.")
+	fs.DurationVar(&c.Journal.MaxAge, "provisioning-journal-max-age", DefaultJournalMaxAge, "Set aside records of the journal that are older and whose claim does not exist, as they may come from a backup: csi-provisioner audit shows them. 0 is no limit.")
 	fs.StringVar(&c.Journal.Mode, "provisioning-journal", JournalAuto, "Record volumes in ConfigMaps of the pod's namespace before they are created, so that none is lost when the program crashes: auto (if the right to is there), required (or end with an error) or off.")
 }
 
-// journalMaxAge is longer than a cluster is without its sidecars.
-const journalMaxAge = 24 * time.Hour
+// DefaultJournalMaxAge is longer than a cluster is without its sidecars.
+const DefaultJournalMaxAge = 24 * time.Hour
 
 func settleJournal(c *Config, environment func(string) string) {
 	c.Journal.Namespace = environment("POD_NAMESPACE")

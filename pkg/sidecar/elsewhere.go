@@ -2,6 +2,7 @@ package sidecar
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -39,6 +40,19 @@ func (u users) Elsewhere(ctx context.Context, key source.Key) (bool, error) {
 // informer does not show yet.
 const unreadFresh = time.Minute
 
+// mostUnread is the number of records of other nodes that can't be read, or are not of this
+// installation, that are heeded: whoever may write ConfigMaps can write any number.
+const mostUnread = 1000
+
+// judgeOthers tells of another node's record whether it is of this installation. What it
+// is worth is for that node's process to say.
+func judgeOthers(own journal.Installation) journal.Judge {
+	own.Node = ""
+	return func(_ context.Context, _ *journal.Intent, origin journal.Origin) error {
+		return journal.Verdict(journal.Facts{Origin: origin, Own: own, Vouch: func() error { return errors.New("that is for its own node to say") }})
+	}
+}
+
 // otherJournals are those of the other nodes' processes, in which they tell what they
 // make volumes from. Nil is for a process that works for all nodes.
 type otherJournals struct {
@@ -47,7 +61,9 @@ type otherJournals struct {
 	node   string
 	all    batchLister
 	claims corelisters.PersistentVolumeClaimLister
-	clock  clock.PassiveClock
+	// judge tells of a record whether it is of this installation.
+	judge journal.Judge
+	clock clock.PassiveClock
 	// report is told of each record of another node that can't be read, once.
 	report func(ctx context.Context, err error)
 
@@ -57,12 +73,16 @@ type otherJournals struct {
 	unread map[metrics.UnreadableRecord]time.Time
 }
 
-// knower tells which intents this process takes care of; see [journal.Journal].
-type knower interface{ Knows(claim types.UID) bool }
+// knower tells which intents this process takes care of, and reads those of others; see
+// [journal.Journal].
+type knower interface {
+	Knows(claim types.UID) bool
+	Reader(judge journal.Judge) journal.Reader
+}
 
-// batchLister lists the batches of all nodes; see [kube.Batches].
+// batchLister looks at the batches of all nodes; see [kube.Batches].
 type batchLister interface {
-	ListByNode(ctx context.Context) (map[string]map[string]map[string][]byte, error)
+	Each(ctx context.Context, see func(kube.Batch)) error
 }
 
 func (p *process) batchesOfAllNodes() *kube.Batches {
@@ -71,7 +91,7 @@ func (p *process) batchesOfAllNodes() *kube.Batches {
 
 func (p *process) newOtherJournals(own knower, all batchLister) *otherJournals {
 	o := &otherJournals{
-		own: own, node: kube.NodeLabel(p.nodeName()), all: all, claims: p.informers.ClaimLister(), clock: p.clock, report: p.reportJournal,
+		own: own, node: kube.NodeLabel(p.nodeName()), all: all, claims: p.informers.ClaimLister(), judge: judgeOthers(p.installation()), clock: p.clock, report: p.reportJournal,
 		unread: map[metrics.UnreadableRecord]time.Time{},
 	}
 	p.metrics.Journal.WatchUnreadable(o.list)
@@ -125,24 +145,23 @@ func (o *otherJournals) mayUse(unread map[types.UID]bool, key source.Key) (bool,
 // read returns the intents of other processes, and the claims of those that can't be
 // read, with whether they are fresh.
 func (o *otherJournals) read(ctx context.Context) (intents []*journal.Intent, unread map[types.UID]bool, err error) {
-	nodes, err := o.all.ListByNode(ctx)
+	found := map[metrics.UnreadableRecord]error{}
+	reader := o.own.Reader(o.judge)
+	err = o.all.Each(ctx, func(batch kube.Batch) {
+		for _, record := range reader.Read(ctx, batch) {
+			switch {
+			case record.Kept != nil && len(found) < mostUnread:
+				found[metrics.UnreadableRecord{Node: batch.Node, ConfigMap: batch.Name, Key: string(record.Claim)}] = record.Kept
+			case record.Kept == nil && !o.own.Knows(record.Claim):
+				intents = append(intents, record.Intent)
+			}
+		}
+	})
 	if apierrors.IsForbidden(err) {
 		return nil, nil, nil // The others have no journal, either.
 	}
 	if err != nil {
 		return nil, nil, err
-	}
-	found := map[metrics.UnreadableRecord]error{}
-	for node, batches := range nodes {
-		all, broken := journal.Read(batches)
-		for _, intent := range all {
-			if !o.own.Knows(intent.Claim.UID) {
-				intents = append(intents, intent)
-			}
-		}
-		for _, e := range broken {
-			found[metrics.UnreadableRecord{Node: node, ConfigMap: e.Batch, Key: string(e.Claim)}] = e
-		}
 	}
 	unread, news := o.note(found)
 	for _, err := range news {

@@ -42,20 +42,14 @@ func (s *shelf) Create(_ context.Context, name string, content map[string][]byte
 }
 func (s *shelf) Drop(context.Context, string, []string) error { return nil }
 func (s *shelf) Delete(context.Context, string) error         { return nil }
-func (s *shelf) List(context.Context) (map[string]map[string][]byte, error) {
-	return s.batches, s.err
-}
 
-func (s *shelf) ListByNode(context.Context) (map[string]map[string]map[string][]byte, error) {
-	all := map[string]map[string]map[string][]byte{}
+// Each implements journal.Store.
+func (s *shelf) Each(_ context.Context, see func(kube.Batch)) error {
 	for name, content := range s.batches {
 		node, _, _ := strings.Cut(name, "-")
-		if all[node] == nil {
-			all[node] = map[string]map[string][]byte{}
-		}
-		all[node][name] = content
+		see(kube.Batch{Name: name, Node: node, Content: content})
 	}
-	return all, s.err
+	return s.err
 }
 
 // journalOn returns a running journal that writes to the shelf.
@@ -93,7 +87,7 @@ func newNeighbours(s *shelf, own knower) *neighbours {
 		clock: clocktesting.NewFakePassiveClock(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)),
 	}
 	n.otherJournals = &otherJournals{
-		own: own, node: "own", all: s, clock: n.clock, claims: corelisters.NewPersistentVolumeClaimLister(n.claims),
+		own: own, node: "own", all: s, judge: journal.Trust, clock: n.clock, claims: corelisters.NewPersistentVolumeClaimLister(n.claims),
 		report: func(_ context.Context, err error) { n.reports = append(n.reports, reasonOf(err)+" "+err.Error()) },
 		unread: map[metrics.UnreadableRecord]time.Time{},
 	}
@@ -153,6 +147,8 @@ type knowsNothing struct{}
 
 func (knowsNothing) Knows(types.UID) bool { return false }
 
+func (knowsNothing) Reader(judge journal.Judge) journal.Reader { return journal.Reader{Judge: judge} }
+
 // A record of any node that can't be read keeps the source of its claim, and no other.
 func TestUnreadableRecordsKeepTheSourceOfTheirClaim(t *testing.T) {
 	from := func(name string) func(*corev1.PersistentVolumeClaim) {
@@ -207,6 +203,26 @@ func TestUnreadableRecordBesideOneThatCanBeRead(t *testing.T) {
 	s.batches["a-1"] = map[string][]byte{"1": []byte("?")}
 	if got, err := newNeighbours(s, knowsNothing{}).use(t.Context(), daily()); err != nil || !got {
 		t.Errorf("it is in use: %t (%v)", got, err)
+	}
+}
+
+// TestForgedRecordOfAnotherNode: it keeps the source that its claim names, and no other.
+func TestForgedRecordOfAnotherNode(t *testing.T) {
+	s := &shelf{batches: map[string]map[string][]byte{}}
+	if err := journalOn(t, s, "b-").Begin(t.Context(), intentFrom(daily(), "2")); err != nil {
+		t.Fatal(err)
+	}
+	n := newNeighbours(s, knowsNothing{})
+	n.judge = judgeOthers(journal.Installation{Driver: "d", Node: "own"})
+	if _, err := n.use(t.Context(), daily()); err != nil {
+		t.Fatal(err)
+	}
+	n.clock.SetTime(n.clock.Now().Add(unreadFresh))
+	if got, err := n.use(t.Context(), daily()); err != nil || got {
+		t.Errorf("it is in use: %t (%v)", got, err)
+	}
+	if len(n.reports) != 1 || !strings.Contains(n.reports[0], "it is not signed by this installation") {
+		t.Errorf("told is %q", n.reports)
 	}
 }
 

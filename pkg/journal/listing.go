@@ -1,0 +1,94 @@
+package journal
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
+)
+
+// listing is a look at all batches, one at a time.
+type listing struct {
+	journal *Journal
+	reader  Reader
+	// seen are the names of the batches.
+	seen map[string]struct{}
+	// unknown are those that nobody takes care of, and again those whose kept records
+	// were judged again.
+	unknown, again []string
+	found          []found
+	// kept is the number of those of found that are not acted upon.
+	kept int
+}
+
+// list looks at all batches.
+func (j *Journal) list(ctx context.Context, reader Reader) (*listing, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	l := &listing{journal: j, reader: reader, seen: map[string]struct{}{}}
+	if err := j.options.Store.Each(ctx, func(batch kube.Batch) { l.see(ctx, batch) }); err != nil {
+		return nil, fmt.Errorf("reading the journal: %w", err)
+	}
+	return l, nil
+}
+
+func (l *listing) see(ctx context.Context, batch kube.Batch) {
+	l.seen[batch.Name] = struct{}{}
+	unknown, keys := l.journal.toJudge(batch)
+	switch {
+	case unknown:
+		l.unknown = append(l.unknown, batch.Name)
+	case keys == nil:
+		return
+	default:
+		l.again = append(l.again, batch.Name)
+	}
+	l.take(batch.Name, l.reader.read(ctx, batch, keys))
+}
+
+// take adds what was found, but of records that are not acted upon not more than anybody
+// would read.
+func (l *listing) take(batch string, all []found) {
+	rest := found{batch: batch, uid: allOthers, aside: true}
+	for _, f := range all {
+		switch {
+		case f.err == nil:
+		case l.kept < maxKept:
+			l.kept++
+		default:
+			rest.count += f.count
+			continue
+		}
+		l.found = append(l.found, f)
+	}
+	if rest.count > 0 {
+		rest.err = fmt.Errorf("%d records that are not told one by one, as there are more than %d", rest.count, maxKept)
+		l.found = append(l.found, rest)
+	}
+}
+
+// toJudge tells which records of a batch are to be judged: all of one that nobody takes
+// care of, and those that are kept, of any other. What this process is writing, or has
+// just deleted, it knows.
+func (j *Journal) toJudge(batch kube.Batch) (unknown bool, keys []types.UID) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	s, known := j.stored[batch.Name]
+	if !known {
+		_, gone := j.gone[batch.Name]
+		return gone || !strings.HasPrefix(batch.Name, j.options.Prefix), keysOf(batch)
+	}
+	if len(s.kept) == 0 {
+		return false, nil
+	}
+	_, others := s.kept[allOthers]
+	return false, slices.DeleteFunc(keysOf(batch), func(uid types.UID) bool {
+		_, counts := s.keys[uid]
+		_, kept := s.kept[uid]
+		return counts || !kept && !others
+	})
+}

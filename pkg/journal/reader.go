@@ -1,0 +1,88 @@
+package journal
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
+)
+
+// Reader reads batches, and takes care of none.
+type Reader struct {
+	// Signer tells which records are signed.
+	Signer *Signer
+	// Judge is asked about each record that can be read.
+	Judge Judge
+}
+
+// Reader returns a reader with the key of this journal. While there is no key, nobody can
+// tell who has written a record, and the reader's judge trusts all.
+func (j *Journal) Reader(judge Judge) Reader {
+	signer := j.currentSigner()
+	if signer == nil {
+		judge = Trust
+	}
+	return Reader{signer, judge}
+}
+
+// Record is one that was read.
+type Record struct {
+	Batch string
+	// Claim is its key, or empty for a batch of which nothing is read.
+	Claim types.UID
+	// Intent is nil if it can't be read.
+	Intent *Intent
+	Origin Origin
+	// Kept is a [KeptError] that says why it may not be acted upon; nil if it may.
+	Kept error
+}
+
+// Read returns the records of a batch, whoever's they are and whether they have ended or
+// not, in order.
+func (r Reader) Read(ctx context.Context, batch kube.Batch) []Record {
+	var all []Record
+	for _, f := range r.read(ctx, batch, keysOf(batch)) {
+		record := Record{Batch: f.batch, Claim: f.uid, Intent: f.intent, Origin: f.origin}
+		if f.err != nil {
+			record.Kept = f.kept()
+		}
+		all = append(all, record)
+	}
+	return all
+}
+
+// read returns some of the records of a batch.
+func (r Reader) read(ctx context.Context, batch kube.Batch, keys []types.UID) []found {
+	all := read(r.Signer, batch, keys)
+	for n := range all {
+		r.judge(ctx, &all[n])
+	}
+	return all
+}
+
+// judge asks about a record that can be read.
+func (r Reader) judge(ctx context.Context, f *found) {
+	if f.err != nil {
+		return
+	}
+	if r.Signer != nil && !f.origin.Signed {
+		// It does not say of others that they do not count any more.
+		f.replaces = nil
+	}
+	f.err = r.Judge(ctx, f.intent, f.origin)
+	f.aside = f.err != nil
+}
+
+// keysOf returns the claims of which a batch has records, in order.
+func keysOf(batch kube.Batch) []types.UID {
+	keys := make([]types.UID, 0, len(batch.Content))
+	for _, key := range slices.Sorted(maps.Keys(batch.Content)) {
+		if key != termsKey {
+			keys = append(keys, types.UID(key))
+		}
+	}
+	return keys
+}
