@@ -2,7 +2,6 @@ package journal
 
 import (
 	"bytes"
-	"cmp"
 	"compress/gzip"
 	"encoding/json"
 	"errors"
@@ -157,7 +156,9 @@ func (p *packer) pack(key string, value any) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compressing: %w", err)
 	}
-	if len(text) > maxText || valuesIn(text) > maxValues {
+	var size measure
+	_, _ = size.Write(text) // never fails
+	if size.check(maxText) != nil {
 		return nil, errFull
 	}
 	var buffer bytes.Buffer
@@ -178,8 +179,8 @@ type unpacker struct {
 	batch  string
 	// left is how much text there may still be.
 	left int
-	// buffer has the text of one value at a time.
-	buffer bytes.Buffer
+	// reader decompresses one value after the other; nil before the first.
+	reader *gzip.Reader
 }
 
 func newUnpacker(signer *Signer, batch string) *unpacker {
@@ -198,20 +199,34 @@ func (u *unpacker) unpack(key string, content []byte, value any) (signed bool, e
 	return u.signer.isSigned(u.batch, key, text, signature), nil
 }
 
+// text decompresses a value, and returns its text with the signature. It is decompressed
+// twice: what is beyond the limits is never in memory as a whole.
 func (u *unpacker) text(content []byte) (text []byte, signature string, err error) {
-	reader, err := gzip.NewReader(bytes.NewReader(content))
-	if err != nil {
-		return nil, "", err
-	}
+	var size measure
 	most := min(maxText, u.left)
-	u.buffer.Reset()
-	if _, err := u.buffer.ReadFrom(io.LimitReader(reader, int64(most)+1)); err != nil {
+	if _, err := u.decompress(content, &size, most+1); err != nil {
 		return nil, "", err
 	}
-	text = u.buffer.Bytes()
-	u.left -= len(text)
-	return text, reader.Comment, cmp.Or(
-		within("the size in bytes", int64(len(text)), int64(most)),
-		within("the number of JSON values", valuesIn(text), maxValues),
-	)
+	if err := size.check(most); err != nil {
+		return nil, "", err
+	}
+	u.left -= size.bytes
+	buffer := bytes.NewBuffer(make([]byte, 0, size.bytes))
+	signature, err = u.decompress(content, buffer, size.bytes)
+	return buffer.Bytes(), signature, err
+}
+
+// decompress writes the text of a value, but at most that many bytes, and returns its
+// signature.
+func (u *unpacker) decompress(content []byte, to io.Writer, most int) (signature string, err error) {
+	if u.reader == nil {
+		u.reader, err = gzip.NewReader(bytes.NewReader(content))
+	} else {
+		err = u.reader.Reset(bytes.NewReader(content))
+	}
+	if err != nil {
+		return "", err
+	}
+	_, err = io.Copy(to, io.LimitReader(u.reader, int64(most)))
+	return u.reader.Comment, err
 }

@@ -2,13 +2,10 @@ package journal
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-
-	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 )
 
 // requestTimeout bounds one request to the store.
@@ -97,15 +94,17 @@ func (j *Journal) write(ctx context.Context, name string, s *batch) {
 	j.options.Metrics.Committed(len(s.writes), err)
 	if err == nil {
 		j.noteStored(name, s)
+		j.setDenied(ctx, nil)
 		j.report(ctx, nil)
-		return
-	}
-	if j.turnOff(ctx, err) {
-		j.rememberAll(s.writes)
 		return
 	}
 	if !refused(err) {
 		j.noteLost(name, s)
+	}
+	off, err := j.explain(ctx, err)
+	if off {
+		j.rememberAll(s.writes)
+		return
 	}
 	err = fmt.Errorf("recording what is to be created in the journal: %w", err)
 	j.report(ctx, err)
@@ -136,61 +135,6 @@ func refused(err error) bool {
 		apierrors.IsRequestEntityTooLargeError(err)
 }
 
-// turnOff goes on without the store, if that is what the journal is to do and
-// the error comes from a right that is missing for certain.
-func (j *Journal) turnOff(ctx context.Context, err error) bool {
-	if !j.options.Optional || !apierrors.IsForbidden(err) {
-		return false
-	}
-	missing := j.missing(ctx)
-	if !j.lacks(missing) {
-		return false
-	}
-	j.setOff(ctx, missing)
-	return true
-}
-
-// sureAfter is for how long the right to the store must have been missing until that
-// counts. An API server that has just started knows no roles, and denies everything.
-const sureAfter = 10 * time.Second
-
-// lacks tells whether the right to the store is missing for certain, by what is said
-// about it now.
-func (j *Journal) lacks(missing error) bool {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	now := j.options.Clock.Now()
-	switch {
-	case !errors.Is(missing, kube.ErrNoAccess):
-		j.missedSince = time.Time{}
-		return false
-	case j.missedSince.IsZero():
-		j.missedSince = now
-	}
-	return now.Sub(j.missedSince) >= sureAfter
-}
-
-// missing asks for the rights to the store.
-func (j *Journal) missing(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	return j.options.Access(ctx)
-}
-
-// setOff goes on without the store for the reason given, and with it for nil.
-func (j *Journal) setOff(ctx context.Context, missing error) {
-	j.mu.Lock()
-	if j.off = missing != nil; j.off {
-		// Nothing is dropped from now on, so that nobody would answer them.
-		j.answerAll(nil)
-	} else {
-		j.missedSince = time.Time{}
-	}
-	j.mu.Unlock()
-	j.options.Metrics.SetEnabled(missing == nil)
-	j.report(ctx, missing)
-}
-
 func (j *Journal) fail(writes []*write, err error) {
 	for _, w := range writes {
 		w.done <- err
@@ -214,7 +158,7 @@ func (j *Journal) noteStored(name string, s *batch) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	stored := newStoredBatch()
-	j.stored[name], j.missedSince = stored, time.Time{}
+	j.stored[name] = stored
 	for _, w := range s.writes {
 		uid := w.intent.Claim.UID
 		old := j.records[uid]

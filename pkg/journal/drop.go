@@ -142,9 +142,10 @@ func (j *Journal) drop(ctx context.Context, d drop) {
 		j.noteDropped(d)
 		return
 	}
+	off, err := j.explain(ctx, err)
 	err = fmt.Errorf("dropping what has ended from the journal: %w", err)
 	j.noteKept(d, err)
-	if !j.turnOff(ctx, err) {
+	if !off {
 		j.report(ctx, err)
 	}
 }

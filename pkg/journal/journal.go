@@ -68,15 +68,17 @@ type Journal struct {
 	// written counts the batches of this process, generation the intents of all.
 	written    int
 	generation int64
-	// off tells that there is no store, or no right to write it.
+	// off tells that there is no store, or for certain no right to write it.
 	off bool
+	// denied is the error of Access while the right is missing, and deniedSince since
+	// when it is.
+	denied      error
+	deniedSince time.Time
 	// signer signs the records; nil without a key. keyless tells that this was reported.
 	signer  *Signer
 	keyless bool
-	// checked tells that Access has been asked, missedSince since when it has been
-	// missing; zero while it is not.
-	checked     bool
-	missedSince time.Time
+	// checked tells that Access has been asked.
+	checked bool
 	// reported is when the last problem was; zero for none.
 	reported time.Time
 }

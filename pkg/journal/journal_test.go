@@ -363,6 +363,13 @@ func TestOff(t *testing.T) {
 	})
 }
 
+// turnOff has the right to the store be missing for certain.
+func (d *desk) turnOff() {
+	d.setDenied(d.Context(), noAccess())
+	time.Sleep(sureAfter)
+	d.setDenied(d.Context(), noAccess())
+}
+
 func noAccess() error { return fmt.Errorf("add this rule: %w", kube.ErrNoAccess) }
 
 func TestRequiredJournalNeedsItsRights(t *testing.T) {
@@ -371,11 +378,47 @@ func TestRequiredJournalNeedsItsRights(t *testing.T) {
 		if _, err := d.Recover(t.Context()); !errors.Is(err, kube.ErrNoAccess) {
 			t.Errorf("Recover: %v", err)
 		}
-		d.shelf.failNext(failure{error: forbidden()})
-		if err := d.Begin(t.Context(), intent(1)); !apierrors.IsForbidden(err) {
-			t.Errorf("Begin: %v", err)
-		}
 	})
+}
+
+// TestRightsThatGoAway: whoever waits is told which right is missing, everybody once, and it
+// goes on when they are back, whether anybody tries to write or not.
+func TestRightsThatGoAway(t *testing.T) {
+	for name, retry := range map[string]func(d *desk){
+		"a claim retries":     func(d *desk) { d.begin(intent(2)) },
+		"the journal is read": func(d *desk) { d.takesOver() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, nil, func(t *testing.T, d *desk) {
+				d.takesOver()
+				d.begin(intent(1))
+				d.shelf.setMissing(noAccess())
+				for range 3 {
+					d.shelf.failNext(failure{error: forbidden()})
+					if err := d.Begin(t.Context(), intent(2)); !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "add this rule") {
+						t.Errorf("Begin: %v", err)
+					}
+					if _, err := d.Recover(t.Context()); !errors.Is(err, kube.ErrNoAccess) {
+						t.Errorf("Recover: %v", err)
+					}
+				}
+				if err := d.Denied(); !errors.Is(err, kube.ErrNoAccess) {
+					t.Errorf("Denied: %v", err)
+				}
+				if told := d.told(); len(told) != 1 || !strings.Contains(told[0], "no volume is created before it can be recorded") || !strings.Contains(told[0], "add this rule") {
+					t.Errorf("reports: %q", told)
+				}
+				d.shelf.setMissing(nil)
+				retry(d)
+				if err := d.Denied(); err != nil {
+					t.Errorf("Denied: %v", err)
+				}
+				if told := d.told(); len(told) != 2 || told[1] != "<nil>" {
+					t.Errorf("reports: %q", told)
+				}
+			})
+		})
+	}
 }
 
 func TestOptionalJournalGoesOnWithoutItsRights(t *testing.T) {

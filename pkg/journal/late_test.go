@@ -258,7 +258,7 @@ func TestLateRecordOfAnEndedIntent(t *testing.T) {
 // While the journal was off, the intent was not recorded: the late record is the only one.
 func TestLateRecordOfAnIntentThatIsNotRecorded(t *testing.T) {
 	bubble(t, func(o *Options) { o.Optional = true }, func(t *testing.T, d *desk) {
-		d.setOff(t.Context(), noAccess())
+		d.turnOff()
 		mine := &Intent{Claim: intent(1).Claim, Plans: []*provision.Plan{plan(1, "gold"), plan(1, "silver")}}
 		d.begin(mine)
 		d.shelf.put(map[string]map[string][]byte{"late": written(t, asking("gold"), 1)})

@@ -44,13 +44,27 @@ func within(what string, got, most int64) error {
 	return nil
 }
 
-// valuesIn is about the number of values in a JSON text, and never less.
-func valuesIn(text []byte) int64 {
-	n := 1
+// measure is a writer that counts what a JSON text has.
+type measure struct {
+	bytes int
+	// values is about the number of values, and never less.
+	values int
+}
+
+func (m *measure) Write(text []byte) (int, error) {
+	m.bytes += len(text)
 	for _, sign := range []string{",", "{", "["} {
-		n += bytes.Count(text, []byte(sign))
+		m.values += bytes.Count(text, []byte(sign))
 	}
-	return int64(n)
+	return len(text), nil
+}
+
+// check returns which limit the text does not keep.
+func (m *measure) check(most int) error {
+	return cmp.Or(
+		within("the size in bytes", int64(m.bytes), int64(most)),
+		within("the number of JSON values", int64(m.values), maxValues),
+	)
 }
 
 // check returns which limit an entry does not keep.

@@ -3,14 +3,10 @@ package journal
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"maps"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/types"
-
-	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 )
 
 // Recover reads the batches that other processes have left, and returns their
@@ -39,32 +35,6 @@ func (j *Journal) Recover(ctx context.Context) ([]*Intent, error) {
 	}
 	j.compare(before, l.seen)
 	return j.adopt(ctx, l), nil
-}
-
-// access asks for the right to use the store once, and again while it is missing.
-func (j *Journal) access(ctx context.Context) (on bool, err error) {
-	j.mu.Lock()
-	known := j.checked && !j.off
-	j.mu.Unlock()
-	if known {
-		return true, nil
-	}
-	missing := j.missing(ctx)
-	switch lacks := j.lacks(missing); {
-	case missing == nil || j.options.Optional && lacks:
-	case j.options.Optional && errors.Is(missing, kube.ErrNoAccess):
-		return false, fmt.Errorf("making sure for %s: %s", sureAfter, missing) //nolint:errorlint // it does not count yet
-	default:
-		return false, missing
-	}
-	j.mu.Lock()
-	j.checked = true
-	changed := j.off != (missing != nil)
-	j.mu.Unlock()
-	if changed {
-		j.setOff(ctx, missing)
-	}
-	return missing == nil, nil
 }
 
 // adopt takes care of batches, and returns the intents in them that say something new.

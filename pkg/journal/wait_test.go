@@ -63,7 +63,7 @@ func TestSettleEndsWhenTheJournalIsTurnedOff(t *testing.T) {
 				// The right has been missing for a while, and the next try comes late.
 				d.mu.Lock()
 				d.stored[d.batchOf(1)].notBefore = time.Now().Add(time.Hour)
-				d.missedSince = time.Now().Add(-sureAfter)
+				d.denied, d.deniedSince = noAccess(), time.Now().Add(-sureAfter)
 				d.mu.Unlock()
 				d.End(uid(1))
 				waiting := d.settling(1)
@@ -98,7 +98,7 @@ func (d *desk) batchOf(n int) string {
 func TestDropsGoOnWhenTheJournalIsOnAgain(t *testing.T) {
 	bubble(t, func(o *Options) { o.Optional = true }, func(t *testing.T, d *desk) {
 		d.begin(intent(1))
-		d.setOff(t.Context(), noAccess())
+		d.turnOff()
 		d.End(uid(1))
 		if err := d.settling(1).ends(time.Second); err != nil {
 			t.Errorf("Settle while it is off: %v", err)

@@ -74,8 +74,12 @@ func (h *health) renewing() error {
 func (h *health) ready() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, name := range []string{"driver", "caches"} {
-		if err := h.checks[name](); err != nil {
+	for _, name := range []string{"driver", "caches", "journal"} {
+		check, ok := h.checks[name]
+		if !ok {
+			continue
+		}
+		if err := check(); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}

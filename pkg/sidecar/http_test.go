@@ -57,6 +57,8 @@ func TestReadiness(t *testing.T) {
 	expect("when the driver goes", http.StatusServiceUnavailable, "driver: the connection is lost")
 	away = nil
 	expect("when it is back", http.StatusOK, "ok")
+	p.health.require("journal", func() error { return errors.New("add this rule") })
+	expect("without the rights to the journal", http.StatusServiceUnavailable, "journal: add this rule")
 }
 
 func TestPaths(t *testing.T) {

@@ -22,8 +22,10 @@ const (
 	// recoverRetry is the time until the journal is read again that can't be.
 	recoverRetry = time.Second
 	// adoptEvery is the time after which it is looked for what a former leader has
-	// written late.
-	adoptEvery = 2 * time.Minute
+	// written late, and deniedEvery that after which a missing right is asked for again
+	// that volumes wait for.
+	adoptEvery  = 2 * time.Minute
+	deniedEvery = 10 * time.Second
 	// flushTimeout bounds the last writes of the journal.
 	flushTimeout = 5 * time.Second
 )
@@ -44,6 +46,7 @@ func (p *process) newJournal(judge journal.Judge) *journal.Journal {
 		o.Key = kube.NewJournalKey(p.clients.Core, p.namespace(), journal.KeySize).Get
 	}
 	j := journal.New(o)
+	p.health.require("journal", j.Denied)
 	p.metrics.Journal.WatchUnreadable(func() []metrics.UnreadableRecord {
 		var all []metrics.UnreadableRecord
 		for _, e := range j.Kept(journal.ErrUnreadable) {
@@ -72,8 +75,11 @@ func (p *process) openJournal(ctx context.Context) (err error) {
 		return err
 	}
 	err = p.batches().Access(ctx)
-	p.metrics.Journal.SetEnabled(!errors.Is(err, kube.ErrNoAccess))
-	if errors.Is(err, kube.ErrNoAccess) && p.config.Journal.Mode == options.JournalRequired {
+	denied := errors.Is(err, kube.ErrNoAccess)
+	if err == nil || denied {
+		p.metrics.Journal.SetEnabled(!denied)
+	}
+	if denied && p.config.Journal.Mode == options.JournalRequired {
 		return err
 	}
 	return nil
@@ -108,9 +114,6 @@ func (p *process) reportJournal(ctx context.Context, problem error) {
 		return
 	}
 	logger.Error(problem, "The journal of volumes in creation has a problem", "provisioningJournal", p.config.Journal.Mode, "node", p.nodeName())
-	if errors.Is(problem, kube.ErrNoAccess) {
-		problem = errors.Join(errors.New("volumes are created without a record: one may be lost if this process crashes"), problem)
-	}
 	if p.config.Journal.Pod == "" {
 		return
 	}
@@ -167,10 +170,17 @@ func (c *provisioner) adopt(ctx context.Context) error {
 }
 
 // adoptLate takes over what a former leader has written after it was no longer
-// one.
+// one. It notices when a right is back that was missing, too.
 func (c *provisioner) adoptLate(ctx context.Context, stop <-chan struct{}) {
-	every(ctx, stop, adoptEvery, func() {
-		if err := c.adopt(ctx); err != nil {
+	left := adoptEvery
+	every(ctx, stop, deniedEvery, func() {
+		left -= deniedEvery
+		if c.journal.Denied() == nil && left > 0 {
+			return
+		}
+		left = adoptEvery
+		// Of a missing right the journal tells by itself.
+		if err := c.adopt(ctx); err != nil && !errors.Is(err, kube.ErrNoAccess) {
 			klog.FromContext(ctx).Error(err, "Looking for late records in the journal")
 		}
 	})

@@ -34,6 +34,12 @@ func (s *Stage) StartSidecarAs(ctx context.Context, program, name string, driver
 	return s.startSidecar(ctx, sidecarRun{program: program, name: name, kubeconfig: s.kubeconfig}, driver, flags)
 }
 
+// StartSidecarIn does the same with a sidecar whose pod is in a namespace of its own.
+func (s *Stage) StartSidecarIn(ctx context.Context, namespace, name string, driver *Driver, flags ...string) (*Sidecar, error) {
+	run := sidecarRun{program: s.Program("csi-provisioner"), name: name, kubeconfig: s.kubeconfig, environment: []string{"POD_NAMESPACE=" + namespace}}
+	return s.startSidecar(ctx, run, driver, flags)
+}
+
 // sidecarRun is one run of the sidecar's program.
 type sidecarRun struct {
 	program, name, kubeconfig string

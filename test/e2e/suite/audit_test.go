@@ -41,6 +41,11 @@ type auditReport struct {
 		VolumeName string                                `json:"volumeName"`
 		Claim      struct{ Namespace, Name, UID string } `json:"claim"`
 	} `json:"openIntents"`
+	Records []struct {
+		ConfigMap string `json:"configMap"`
+		Key       string `json:"key"`
+		State     string `json:"state"`
+	} `json:"records"`
 	Notes []string `json:"notes"`
 }
 

@@ -2,8 +2,14 @@ package suite
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
@@ -12,6 +18,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/driver/control"
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/proxy"
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/stage"
 )
 
 // The tests of this file are of those who write records that the sidecar has not written,
@@ -39,10 +47,14 @@ func (s *scene) record(batch corev1.ConfigMap, claim types.UID) map[string]any {
 }
 
 // putBatch writes a batch, as whoever may create ConfigMaps can.
-func (s *scene) putBatch(name string, content map[string][]byte) {
+func (s *scene) putBatch(name string, content map[string][]byte, node ...string) {
 	s.Helper()
+	labels := map[string]string{"csi-provisioner/journal": s.driver.Name}
+	for _, node := range node {
+		labels["csi-provisioner/journal-node"] = node
+	}
 	_, err := shared.Client.CoreV1().ConfigMaps("default").Create(s.ctx, &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"csi-provisioner/journal": s.driver.Name}},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels},
 		BinaryData: content,
 	}, metav1.CreateOptions{})
 	s.must(err)
@@ -103,53 +115,307 @@ func (s *scene) moved(claim *corev1.PersistentVolumeClaim, volume *corev1.Persis
 	return again
 }
 
+// forgery is what a record says that the sidecar has not written.
+type forgery struct {
+	// claim is the one that it is about.
+	claim *corev1.PersistentVolumeClaim
+	// volume is the name of the volume to be created for it, and removed the handle of one
+	// to be deleted.
+	volume, removed string
+}
+
+// forge returns a record as a genuine one, but for what it says, and with a Secret that
+// nobody's class names. Nobody has signed it.
+func (s *scene) forge(batch corev1.ConfigMap, genuine types.UID, f forgery) []byte {
+	s.Helper()
+	record := s.record(batch, genuine)
+	record["claim"] = map[string]any{"namespace": f.claim.Namespace, "name": f.claim.Name, "uid": string(f.claim.UID)}
+	delete(record, "useless")
+	if f.removed != "" {
+		record["useless"] = f.removed
+	}
+	for _, plan := range record["plans"].([]any) {
+		plan := plan.(map[string]any)
+		plan["secret"] = map[string]any{"Namespace": "kube-system", "Name": "admin"}
+		plan["request"].(map[string]any)["name"] = f.volume
+		plan["volume"].(map[string]any)["metadata"].(map[string]any)["name"] = f.volume
+	}
+	return s.zip(record)
+}
+
+// sign is a value that the sidecar with that key has written, in a batch of that name.
+func (s *scene) sign(secret []byte, batch, key string, record any) []byte {
+	s.Helper()
+	text, err := json.Marshal(record)
+	s.must(err)
+	mac := hmac.New(sha256.New, secret)
+	for _, part := range []string{"csi-provisioner/journal/1", batch, key} {
+		mac.Write(append([]byte(part), 0))
+	}
+	mac.Write(text)
+	var buffer bytes.Buffer
+	writer := gzip.NewWriter(&buffer)
+	writer.Comment = base64.StdEncoding.EncodeToString(mac.Sum(nil))
+	_, err = writer.Write(text)
+	s.must(err)
+	s.must(writer.Close())
+	return buffer.Bytes()
+}
+
+// nobody is a claim that there is not.
+func (s *scene) nobody(uid string) *corev1.PersistentVolumeClaim {
+	return &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: s.id, Name: "nobody", UID: types.UID(uid)}}
+}
+
+// attack writes three records about a volume: that it is to be deleted, that it was made
+// for a claim that is gone, and that it was made for the attacker's own.
+func (s *scene) attack(batch corev1.ConfigMap, genuine types.UID, attacker *corev1.PersistentVolumeClaim, name, handle string) map[string][]byte {
+	forged := map[string][]byte{}
+	for _, f := range []forgery{
+		{s.nobody("deletes-" + name), name, handle},
+		{s.nobody("takes-" + name), name, ""},
+		{attacker, name, handle},
+	} {
+		forged[string(f.claim.UID)] = s.forge(batch, genuine, f)
+	}
+	return forged
+}
+
+// victims are volumes whose sidecar is gone, by their names, with their handles.
+func (s *scene) victims() map[string]string {
+	s.Helper()
+	victims := map[string]string{}
+	note := func(volume *corev1.PersistentVolume) { victims[volume.Name] = volume.Spec.CSI.VolumeHandle }
+	sidecar := s.namedSidecar("builder-" + s.id)
+	class := s.class("victims", nil, "reclaimPolicy: Delete")
+	bound := s.originalOf(class)
+	original := s.bound(bound.Name)
+	note(original)
+
+	s.claim("restored", class, ofSnapshot("daily"))
+	note(s.bound("restored"))
+
+	s.claim("released", s.class("kept", nil, "reclaimPolicy: Retain"))
+	released := s.bound("released")
+	note(released)
+	s.deleteClaim("released")
+	s.claimGone("released")
+
+	static := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "by-hand-" + s.id}, Spec: *released.Spec.DeepCopy()}
+	static.Spec.CSI.VolumeHandle, static.Spec.ClaimRef = s.stray("by-hand"), nil
+	static, err := shared.Client.CoreV1().PersistentVolumes().Create(s.ctx, static, metav1.CreateOptions{})
+	s.must(err)
+	s.Cleanup(func() {
+		for name := range victims {
+			_ = shared.Client.CoreV1().PersistentVolumes().Delete(s.T.Context(), name, metav1.DeleteOptions{})
+		}
+	})
+	note(static)
+	s.journalEmpty()
+	s.must(sidecar.Kill())
+	return victims
+}
+
 // TestForgedRecords: what somebody else than the sidecar has written is set aside, counted
-// and told of, and has nothing done to the volume that it names.
+// and told of. Nothing is done to the volume that it names, whatever PersistentVolume it
+// has, nobody else gets it, and no Secret is read.
 func TestForgedRecords(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	victim, volume, genuine := s.lived(s.class("sc", nil, "reclaimPolicy: Delete"))
-	handle := volume.Spec.CSI.VolumeHandle
-
-	// An attacker's claim, or none, and the victim's volume, to be deleted or given away,
-	// with a Secret that is none of theirs.
-	forge := func(uid string, change func(record map[string]any)) []byte {
-		record := s.record(genuine, victim.UID)
-		record["claim"] = map[string]any{"namespace": s.id, "name": "attacker", "uid": uid}
-		for _, plan := range record["plans"].([]any) {
-			plan.(map[string]any)["secret"] = map[string]any{"Namespace": "kube-system", "Name": "admin"}
-		}
-		change(record)
-		return s.zip(record)
+	claim, volume, genuine := s.lived(s.class("sc", nil, "reclaimPolicy: Delete"))
+	victims := s.victims()
+	victims[volume.Name] = volume.Spec.CSI.VolumeHandle
+	attacker := s.claim("attacker", s.id+"-sc")
+	forged := map[string][]byte{"bomb": bytes.Repeat([]byte{0x1f}, 100), "topology": genuine.BinaryData["topology"]}
+	for name, handle := range victims {
+		maps.Copy(forged, s.attack(genuine, claim.UID, attacker, name, handle))
 	}
-	s.putBatch("forged-"+s.id, map[string][]byte{
-		"deleted": forge("deleted", func(record map[string]any) { record["useless"] = handle }),
-		"given":   forge("given", func(map[string]any) {}),
-		string(victim.UID): forge(string(victim.UID), func(record map[string]any) {
-			record["claim"] = map[string]any{"namespace": s.id, "name": victim.Name, "uid": string(victim.UID)}
-			record["useless"] = handle
-		}),
-		"bomb":     bytes.Repeat([]byte{0x1f}, 100),
-		"topology": genuine.BinaryData["topology"],
-	})
-	sidecar := s.namedSidecar("next-" + s.id)
+	s.putBatch("forged-"+s.id, forged)
+	seen, err := s.driver.Control.Calls(s.ctx, control.Filter{})
+	s.must(err)
+
+	through := s.proxied()
+	sidecar := s.namedSidecar("next-"+s.id, stage.Through(through))
 	t.Log(s.event("default", "next-"+s.id, "JournalRecordSetAside", "not signed by this installation"))
-	// Others go on.
-	s.boundToOne(s.claim("other", s.id+"-sc"))
-	s.unharmed(handle)
-	if n := len(s.volumesOf(victim)); n != 1 {
-		t.Errorf("the victim has %d volumes", n)
+	own := s.bound(attacker.Name)
+	for name, handle := range victims {
+		if own.Name == name || own.Spec.CSI.VolumeHandle == handle {
+			t.Errorf("the attacker's claim has got volume %s (%s)", name, handle)
+		}
+	}
+	calls, err := s.driver.Control.Calls(s.ctx, control.Filter{After: seen[len(seen)-1].Seq})
+	s.must(err)
+	for _, call := range calls {
+		if call.Method == "DeleteVolume" || call.Method == "CreateVolume" && call.VolumeName != own.Name {
+			t.Errorf("the driver was called: %s for %s", call.Method, cmp.Or(call.VolumeID, call.VolumeName))
+		}
+	}
+	for _, path := range through.Reads(proxy.Match{Path: "/secrets"}) {
+		if !strings.Contains(path, "/namespaces/default/secrets/csi-provisioner-journal-key") {
+			t.Errorf("a Secret was read: %s", path)
+		}
 	}
 	_, metrics, err := sidecar.Get("/metrics")
 	s.must(err)
-	if !strings.Contains(metrics, `csi_provisioner_journal_intents{state="set-aside"} 3`) {
-		t.Error("the metric does not count 3 records that are set aside")
+	// The attacker has one key, and the bomb is none that can be read.
+	if want := fmt.Sprintf(`csi_provisioner_journal_intents{state="set-aside"} %d`, len(forged)-2); !strings.Contains(metrics, want) {
+		t.Errorf("the metrics lack %s", want)
 	}
 	for _, batch := range s.batches() {
-		if batch.Name == "forged-"+s.id && len(batch.BinaryData) != 5 {
-			t.Errorf("%d forged keys are left, want 5", len(batch.BinaryData))
+		if batch.Name == "forged-"+s.id && len(batch.BinaryData) != len(forged) {
+			t.Errorf("%d forged keys are left, want %d", len(batch.BinaryData), len(forged))
 		}
 	}
+	for name := range victims {
+		if _, err := shared.Client.CoreV1().PersistentVolumes().Get(s.ctx, name, metav1.GetOptions{}); err != nil {
+			t.Errorf("PersistentVolume %s: %v", name, err)
+		}
+	}
+}
+
+// TestForgedRecordsOfANode: in node deployment, too.
+func TestForgedRecordsOfANode(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 2, func(int) []string { return nil })
+	first := f.nodes[0]
+	through := f.proxied()
+	f.startAt(first, quick(stage.Through(through))...)
+	claim, release := f.reachVolume(through, f.class("sc", nil))
+	f.must(first.sidecar.Kill())
+	release()
+	genuine := f.batches()[0]
+	f.startAt(first, quick()...)
+	volume := f.bound(claim.Name)
+	f.journalEmpty()
+	f.must(first.sidecar.Kill())
+	for n, node := range []string{genuine.Labels["csi-provisioner/journal-node"], f.nodes[1].name} {
+		forged := f.attack(genuine, claim.UID, claim, volume.Name, volume.Spec.CSI.VolumeHandle)
+		forged["topology"] = genuine.BinaryData["topology"]
+		f.putBatch(fmt.Sprintf("forged-%s-%d", f.id, n), forged, node)
+	}
+	for _, m := range f.nodes {
+		f.startAt(m, quick()...)
+		f.event("default", m.sidecar.Name(), "JournalRecordSetAside", "not signed by this installation")
+	}
+	f.boundAt(f.claim("other", f.class("other", nil)))
+	f.unharmed(volume.Spec.CSI.VolumeHandle)
+	if calls := f.callsAt(f.nodes[1], "DeleteVolume", claim); len(calls) > 0 {
+		t.Errorf("DeleteVolume was called at the other node: %+v", calls)
+	}
+}
+
+// TestRecordsOfOthers: one of another cluster is signed by the key that was copied with it, as a whole
+// namespace is when it is restored in another cluster; and, in this cluster, by another
+// installation of the driver in another namespace.
+func TestRecordsOfOthers(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	claim := s.killedIn(s.class("sc", nil, "reclaimPolicy: Delete"))
+	genuine := s.batches()[0]
+	s.must(shared.Client.CoreV1().ConfigMaps("default").Delete(s.ctx, genuine.Name, metav1.DeleteOptions{}))
+	s.deleteClaim(claim.Name)
+	s.claimGone(claim.Name)
+	key, err := shared.Client.CoreV1().Secrets("default").Get(s.ctx, "csi-provisioner-journal-key", metav1.GetOptions{})
+	s.must(err)
+	content := map[string][]byte{}
+	for what, uid := range map[string]string{"cluster": "of-a-cluster", "namespace": "of-a-namespace", "driver": "of-a-driver"} {
+		record := s.record(genuine, claim.UID)
+		record["claim"].(map[string]any)["uid"] = uid
+		record["of"].(map[string]any)[what] = "elsewhere"
+		content[uid] = s.sign(key.Data["key"], "signed-"+s.id, uid, record)
+	}
+	if terms, ok := genuine.BinaryData["topology"]; ok {
+		content["topology"] = s.sign(key.Data["key"], "signed-"+s.id, "topology", json.RawMessage(s.unzip(terms)))
+	}
+	s.putBatch("signed-"+s.id, content)
+	s.namedSidecar("next-" + s.id)
+	for _, what := range []string{"cluster", "namespace", "driver"} {
+		s.event("default", "next-"+s.id, "JournalRecordSetAside", "it is of another "+what)
+	}
+	s.boundToOne(s.claim("other", s.id+"-sc"))
+	if n := len(s.volumesOf(claim)); n != 1 {
+		t.Errorf("the driver has %d volumes of the claim, which are not this installation's to delete", n)
+	}
+}
+
+// TestTwoInstallations: two of one driver, in two namespaces, do not heed each other's
+// records.
+func TestTwoInstallations(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	claim := s.killedIn(s.class("sc", nil, "reclaimPolicy: Delete"))
+	s.deleteClaim(claim.Name)
+	s.claimGone(claim.Name)
+	s.apply(fmt.Sprintf(`
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: second, namespace: %[1]s}
+subjects:
+- {kind: ServiceAccount, name: csi-provisioner, namespace: default}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: admin}
+`, s.id))
+	// Somebody copies the record, too.
+	genuine := s.batches()[0]
+	_, err := shared.Client.CoreV1().ConfigMaps(s.id).Create(s.ctx, &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Name: genuine.Name, Labels: genuine.Labels}, BinaryData: genuine.BinaryData,
+	}, metav1.CreateOptions{})
+	s.must(err)
+	second, err := shared.StartSidecarIn(s.ctx, s.id, "second-"+s.id, s.driver, "--retry-interval-max=2s")
+	s.must(err)
+	s.Cleanup(func() { _ = second.Kill() })
+	s.must(second.WaitReady(s.ctx))
+	s.event(s.id, "second-"+s.id, "JournalRecordSetAside", "not signed by this installation")
+	s.boundToOne(s.claim("other", s.id+"-sc"))
+	if n := len(s.volumesOf(claim)); n != 1 || len(s.batches()) != 1 {
+		t.Errorf("the driver has %d volumes of the claim, and the journal of the first installation %d batches", n, len(s.batches()))
+	}
+	s.must(second.Kill())
+	s.namedSidecar("next-" + s.id)
+	s.nothingLeft(claim)
+	s.journalEmpty()
+}
+
+// TestDecisionsOnRecords: a person confirms one record, and discards another.
+func TestDecisionsOnRecords(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	claim := s.killedIn(s.class("sc", nil, "reclaimPolicy: Delete"))
+	genuine := s.batches()[0]
+	s.must(shared.Client.CoreV1().ConfigMaps("default").Delete(s.ctx, genuine.Name, metav1.DeleteOptions{}))
+	s.deleteClaim(claim.Name)
+	s.claimGone(claim.Name)
+	name, made := "aside-"+s.id, "pvc-"+string(claim.UID)
+	content := map[string][]byte{
+		string(claim.UID): s.forge(genuine, claim.UID, forgery{claim: claim, volume: made}),
+		"forged":          s.forge(genuine, claim.UID, forgery{claim: s.nobody("forged"), volume: "pvc-forged"}),
+	}
+	if terms, ok := genuine.BinaryData["topology"]; ok {
+		content["topology"] = terms
+	}
+	s.putBatch(name, content)
+	s.namedSidecar("next-"+s.id, soon)
+	report := s.audit(3)
+	if len(report.Records) != 2 || report.Records[0].State != "setAside" || report.Records[0].ConfigMap != name || len(report.OpenIntents) > 0 {
+		t.Errorf("the audit reports the records %+v and the intents %+v", report.Records, report.OpenIntents)
+	}
+	decide := func(flag, key string) {
+		t.Helper()
+		through := s.proxied()
+		decision := s.startAudit(through, "--"+flag+"="+name+"/"+key)
+		if err := decision.command.Wait(); err != nil {
+			t.Errorf("--%s: %v: %s", flag, err, decision.stderr.String())
+		}
+		t.Log(decision.stdout.String())
+	}
+	decide("discard", "forged")
+	decide("confirm", string(claim.UID))
+	if report := s.audit(0); len(report.Records) != 0 {
+		t.Errorf("the audit still reports %+v", report.Records)
+	}
+	// The next process reads the journal at once.
+	s.namedSidecar("third-" + s.id)
+	s.nothingLeft(claim)
+	s.until("the journal is empty", func() (bool, error) { return len(s.batches()) == 0, nil })
 }
 
 // TestRestoredRecord: a record comes back from a backup when its claim has gone, and its

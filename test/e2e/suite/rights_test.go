@@ -1,0 +1,88 @@
+package suite
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// TestRightsThatGoAway: a sidecar that has to record volumes waits for the right to it, says
+// so wherever people look, and goes on by itself when the right is back.
+func TestRightsThatGoAway(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.apply(fmt.Sprintf(`
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: borrower, namespace: %[1]s}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: borrower-%[1]s}
+subjects:
+- {kind: ServiceAccount, name: borrower, namespace: %[1]s}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: csi-provisioner}
+`, s.id))
+	grant := fmt.Sprintf(`
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: borrower-%[1]s, namespace: default}
+subjects:
+- {kind: ServiceAccount, name: borrower, namespace: %[1]s}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: csi-provisioner}
+`, s.id)
+	revoke := func() error {
+		return shared.Client.RbacV1().RoleBindings("default").Delete(s.T.Context(), "borrower-"+s.id, metav1.DeleteOptions{})
+	}
+	s.Cleanup(func() {
+		_ = revoke()
+		_ = shared.Client.RbacV1().ClusterRoleBindings().Delete(s.T.Context(), "borrower-"+s.id, metav1.DeleteOptions{})
+	})
+	s.apply(grant)
+	kubeconfig, err := shared.Cluster.KubeconfigFor(s.ctx, s.id, "borrower")
+	s.must(err)
+	class := s.class("sc", nil)
+	sidecar := s.namedSidecar("sidecar-"+s.id, "--kubeconfig="+kubeconfig, "--provisioning-journal=required")
+	expect := func(when, ready, metric string, status int) {
+		t.Helper()
+		s.until(when+" /readyz and the metrics say so", func() (bool, error) {
+			code, body, err := sidecar.Get("/readyz")
+			if err != nil || code != status || !strings.Contains(body, ready) {
+				return false, fmt.Errorf("/readyz: %d %s (%w)", code, body, err)
+			}
+			_, metrics, err := sidecar.Get("/metrics")
+			return strings.Contains(metrics, "csi_provisioner_journal_enabled "+metric), err
+		})
+	}
+	s.boundToOne(s.claim("before", class))
+	s.journalEmpty()
+	expect("with its rights", "ok", "1", http.StatusOK)
+
+	s.must(revoke())
+	s.until("the rights are gone", func() (bool, error) {
+		review, err := shared.Client.AuthorizationV1().SubjectAccessReviews().Create(s.ctx, &authorizationv1.SubjectAccessReview{
+			Spec: authorizationv1.SubjectAccessReviewSpec{
+				User:               "system:serviceaccount:" + s.id + ":borrower",
+				ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: "default", Verb: "create", Resource: "configmaps"},
+			},
+		}, metav1.CreateOptions{})
+		return err == nil && !review.Status.Allowed, err
+	})
+	waiting := s.claim("waiting", class)
+	t.Log(s.event(s.id, waiting.Name, "ProvisioningFailed", "[list, create, patch, delete]"))
+	expect("without its rights", "add this rule to its Role", "0", http.StatusServiceUnavailable)
+	if n := len(s.volumesOf(waiting)); n != 0 {
+		t.Errorf("%d volumes were made without a record", n)
+	}
+	if n := strings.Count(sidecar.Log(), "The journal of volumes in creation has a problem"); n != 1 {
+		t.Errorf("the log says %d times that the journal has a problem, want once", n)
+	}
+
+	s.apply(grant)
+	s.boundToOne(waiting)
+	expect("when they are back", "ok", "1", http.StatusOK)
+}
