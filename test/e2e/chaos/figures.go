@@ -20,8 +20,10 @@ type Figures struct {
 	Made     int
 	Deaths   Deaths
 	Troubles map[faults.Kind]int
-	Batches  int
-	Flaws    map[Flaw]int
+	// Intrusions are the records of each kind.
+	Intrusions map[IntrusionKind]int
+	Batches    int
+	Flaws      map[Flaw]int
 	// Findings tell each breach, with its round.
 	Findings []string
 	Took     time.Duration
@@ -31,6 +33,7 @@ type Figures struct {
 func (f *Figures) Add(r Result) {
 	if f.Troubles == nil {
 		f.Troubles, f.Flaws, f.Deaths.Failpoints = map[faults.Kind]int{}, map[Flaw]int{}, map[string]int{}
+		f.Intrusions = map[IntrusionKind]int{}
 	}
 	f.Rounds++
 	f.Asked += r.Asked
@@ -39,6 +42,9 @@ func (f *Figures) Add(r Result) {
 	f.Deaths.add(r.Deaths)
 	for kind, count := range r.Troubles {
 		f.Troubles[kind] += count
+	}
+	for kind, count := range r.Intrusions {
+		f.Intrusions[kind] += count
 	}
 	for _, breach := range r.Breaches {
 		f.Flaws[breach.Flaw]++
@@ -109,6 +115,9 @@ func (all All) Table() string {
 	row("sidecar ended by itself", func(f *Figures) any { return f.Deaths.Ended })
 	for _, kind := range Kinds()[1:] {
 		row(string(kind), func(f *Figures) any { return f.Troubles[kind] })
+	}
+	for _, kind := range Intrusions() {
+		row(string(kind), func(f *Figures) any { return f.Intrusions[kind] })
 	}
 	for _, flaw := range Flaws() {
 		row("**"+string(flaw)+"**", func(f *Figures) any { return f.Flaws[flaw] })

@@ -20,12 +20,12 @@ func TestFiguresAddUp(t *testing.T) {
 		Asked:    30,
 		Made:     20,
 		Deaths:   Deaths{Killed: 2, Ended: 1, Failpoints: map[string]int{"after:CreateVolume": 1}},
-		Troubles: map[faults.Kind]int{faults.KillDriver: 1},
+		Troubles: map[faults.Kind]int{faults.KillDriver: 1}, Intrusions: map[IntrusionKind]int{Forge: 3},
 		Breaches: []Breach{{Lost, "pvc-1", "volume vol-1 has no PersistentVolume"}},
 	}
 	f.Add(round)
 	f.Add(round)
-	if f.Asked != 60 || f.Made != 40 || f.Rounds != 2 || f.Kills() != 6 || f.Flaws[Lost] != 2 || f.Sound() {
+	if f.Asked != 60 || f.Made != 40 || f.Rounds != 2 || f.Kills() != 6 || f.Flaws[Lost] != 2 || f.Intrusions[Forge] != 6 || f.Sound() {
 		t.Errorf("got %+v", f)
 	}
 	want := "seed 5, round 2: lost: pvc-1: volume vol-1 has no PersistentVolume (failpoints [[after:CreateVolume:1]])"

@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -34,8 +35,10 @@ type Plan struct {
 	// NamespaceDeleted is the moment when the round's own namespace is.
 	NamespaceDeleted time.Duration
 	Troubles         []Trouble
-	Driver           []control.Rule
-	API              []proxy.Rule
+	// Intrusions are in the order of their moments.
+	Intrusions []Intrusion
+	Driver     []control.Rule
+	API        []proxy.Rule
 	// Graceful tells the sidecars to stop in the end; otherwise they are killed.
 	Graceful bool
 }
@@ -106,8 +109,22 @@ func NewPlan(seed uint64, round int, failpoints bool) Plan {
 		p.Claims = append(p.Claims, d.claim(fmt.Sprintf("c%d-%d", round, n), p))
 	}
 	p.Driver, p.API = d.driverRules(p.Ambush != Never), d.apiRules()
+	p.Intrusions = d.intrusions()
 	d.deaths(&p, failpoints)
 	return p
+}
+
+// intrusions chooses what others do to the journal: when volumes are made, and late, when
+// the last sidecar of the round is about to read it.
+func (d dice) intrusions() []Intrusion {
+	var all []Intrusion
+	for _, kind := range Intrusions() {
+		for range d.IntN(3) {
+			all = append(all, Intrusion{At: d.Moment(length), Kind: kind})
+		}
+	}
+	slices.SortFunc(all, func(a, b Intrusion) int { return cmp.Compare(a.At, b.At) })
+	return all
 }
 
 // deaths chooses how the sidecars die: some rounds are about failpoints, where there

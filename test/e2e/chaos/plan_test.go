@@ -81,12 +81,18 @@ func TestPlansHaveEverything(t *testing.T) {
 				seen[life[:strings.LastIndex(life, ":")]] = true
 			}
 		}
+		for _, intrusion := range plan.Intrusions {
+			seen[string(intrusion.Kind)] = true
+		}
 		for _, rule := range plan.Driver {
 			seen[rule.Code.String()] = true
 		}
 	}
 	want := []string{}
 	for _, kind := range Kinds() {
+		want = append(want, string(kind))
+	}
+	for _, kind := range Intrusions() {
 		want = append(want, string(kind))
 	}
 	for _, point := range Failpoints() {

@@ -27,6 +27,7 @@ type Result struct {
 	Asked, Made int
 	Deaths      Deaths
 	Troubles    map[faults.Kind]int
+	Intrusions  map[IntrusionKind]int
 	// Batches is how many the journal has written.
 	Batches  int
 	Breaches []Breach
@@ -41,9 +42,10 @@ func (l *lane) play(ctx context.Context, plan Plan) (Result, error) {
 		return result, err
 	}
 	defer func() { _ = l.api.Close() }()
-	err := l.trouble(ctx, plan, &result)
+	intruder := l.newIntruder(plan.Round)
+	err := l.trouble(ctx, plan, intruder, &result)
 	if err == nil {
-		err = l.recover(ctx, &result)
+		err = l.recover(ctx, intruder, &result)
 	}
 	result.Took = time.Since(begin)
 	if err != nil {
@@ -76,7 +78,7 @@ func (l *lane) launch(plan Plan, replica int) launch {
 }
 
 // trouble is the round until everything is well again.
-func (l *lane) trouble(ctx context.Context, plan Plan, result *Result) error {
+func (l *lane) trouble(ctx context.Context, plan Plan, intruder *intruder, result *Result) error {
 	u := newUsers(ctx, l, plan)
 	defer u.giveUp()
 	if plan.NamespaceDeleted != Never {
@@ -104,6 +106,10 @@ func (l *lane) trouble(ctx context.Context, plan Plan, result *Result) error {
 	start := time.Now()
 	var living sync.WaitGroup
 	living.Go(func() { u.liveAll(ctx, start) })
+	intruding, end := context.WithCancel(ctx)
+	defer end()
+	var intrusion sync.WaitGroup
+	intrusion.Go(func() { intruder.run(intruding, start, plan.Intrusions) })
 	injector := l.injector(plan, replicas)
 	errs := []error{injectAll(ctx, injector, start, plan.Troubles)}
 	result.Troubles = injector.Counts.ByKind()
@@ -112,6 +118,10 @@ func (l *lane) trouble(ctx context.Context, plan Plan, result *Result) error {
 		errs = append(errs, replica.end(plan.Graceful))
 		result.Deaths.add(replica.deaths())
 	}
+	// The last sidecar reads what was written before it starts.
+	end()
+	intrusion.Wait()
+	result.Intrusions = intruder.counts
 	// Failpoints that were not reached are left for the time when volumes are
 	// deleted.
 	if err := l.heal(ctx, plan, replicas[0].livesLeft()); err != nil {
@@ -204,7 +214,7 @@ func (l *lane) heal(ctx context.Context, plan Plan, lives []string) error {
 
 // recover is the round from when everything is well again: what is wrong then is
 // found, and everything is cleaned up.
-func (l *lane) recover(ctx context.Context, result *Result) error {
+func (l *lane) recover(ctx context.Context, intruder *intruder, result *Result) error {
 	sweeper, err := l.newBroom()
 	if err != nil {
 		return err
@@ -221,10 +231,15 @@ func (l *lane) recover(ctx context.Context, result *Result) error {
 	if err != nil {
 		return err
 	}
+	tampered, err := intruder.tampered(ctx)
+	if err != nil {
+		return err
+	}
 	err = l.healthy.end(true)
 	result.Deaths.add(l.healthy.deaths())
 	result.Breaches = append(result.Breaches, breaches...)
 	result.Breaches = append(result.Breaches, after...)
+	result.Breaches = append(result.Breaches, tampered...)
 	result.Breaches = append(result.Breaches, l.revealed()...)
 	result.Batches = len(l.api.Writes(proxy.Match{Method: http.MethodPost, Path: "/configmaps$", Body: inventory.JournalLabel}))
 	l.putLogsAway(result)

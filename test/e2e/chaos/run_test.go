@@ -33,6 +33,9 @@ func TestNothingIsLost(t *testing.T) {
 	if figures.Made < options.Volumes || figures.Kills() < figures.Rounds || figures.Batches == 0 {
 		t.Errorf("too little has happened: %d volumes, %d kills, %d batches of the journal", figures.Made, figures.Kills(), figures.Batches)
 	}
+	if figures.Intrusions[Restore] == 0 || figures.Intrusions[Forge] == 0 {
+		t.Errorf("no records were restored, or none forged: %v", figures.Intrusions)
+	}
 	for _, finding := range figures.Findings {
 		t.Error(finding)
 	}

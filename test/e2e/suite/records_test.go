@@ -3,10 +3,6 @@ package suite
 import (
 	"bytes"
 	"cmp"
-	"compress/gzip"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -19,31 +15,31 @@ import (
 
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/driver/control"
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/proxy"
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/records"
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/stage"
 )
 
 // The tests of this file are of those who write records that the sidecar has not written,
 // or bring old ones back: see docs/adr/0008-records.md.
 
-// zip is a value of the journal that nobody has signed.
-func (s *scene) zip(record any) []byte {
-	s.Helper()
-	text, err := json.Marshal(record)
-	s.must(err)
-	var buffer bytes.Buffer
-	writer := gzip.NewWriter(&buffer)
-	_, err = writer.Write(text)
-	s.must(err)
-	s.must(writer.Close())
-	return buffer.Bytes()
+// referTo is the reference to a claim.
+func referTo(claim *corev1.PersistentVolumeClaim) corev1.ObjectReference {
+	return corev1.ObjectReference{Namespace: claim.Namespace, Name: claim.Name, UID: claim.UID}
 }
 
-// record decodes what a batch has of a claim, to be changed.
-func (s *scene) record(batch corev1.ConfigMap, claim types.UID) map[string]any {
+// record reads what a batch has of a claim, to be changed.
+func (s *scene) record(batch corev1.ConfigMap, claim types.UID) records.Record {
 	s.Helper()
-	record := map[string]any{}
-	s.must(json.Unmarshal([]byte(s.unzip(batch.BinaryData[string(claim)])), &record))
+	record, err := records.Read(batch.BinaryData[string(claim)])
+	s.must(err)
 	return record
+}
+
+// value is what came of writing a record.
+func (s *scene) value(value []byte, err error) []byte {
+	s.Helper()
+	s.must(err)
+	return value
 }
 
 // putBatch writes a batch, as whoever may create ConfigMaps can.
@@ -115,72 +111,6 @@ func (s *scene) moved(claim *corev1.PersistentVolumeClaim, volume *corev1.Persis
 	return again
 }
 
-// forgery is what a record says that the sidecar has not written.
-type forgery struct {
-	// claim is the one that it is about.
-	claim *corev1.PersistentVolumeClaim
-	// volume is the name of the volume to be created for it, and removed the handle of one
-	// to be deleted.
-	volume, removed string
-}
-
-// forge returns a record as a genuine one, but for what it says, and with a Secret that
-// nobody's class names. Nobody has signed it.
-func (s *scene) forge(batch corev1.ConfigMap, genuine types.UID, f forgery) []byte {
-	s.Helper()
-	record := s.record(batch, genuine)
-	record["claim"] = map[string]any{"namespace": f.claim.Namespace, "name": f.claim.Name, "uid": string(f.claim.UID)}
-	delete(record, "useless")
-	if f.removed != "" {
-		record["useless"] = f.removed
-	}
-	for _, plan := range record["plans"].([]any) {
-		plan := plan.(map[string]any)
-		plan["secret"] = map[string]any{"Namespace": "kube-system", "Name": "admin"}
-		plan["request"].(map[string]any)["name"] = f.volume
-		plan["volume"].(map[string]any)["metadata"].(map[string]any)["name"] = f.volume
-	}
-	return s.zip(record)
-}
-
-// sign is a value that the sidecar with that key has written, in a batch of that name.
-func (s *scene) sign(secret []byte, batch, key string, record any) []byte {
-	s.Helper()
-	text, err := json.Marshal(record)
-	s.must(err)
-	mac := hmac.New(sha256.New, secret)
-	for _, part := range []string{"csi-provisioner/journal/1", batch, key} {
-		mac.Write(append([]byte(part), 0))
-	}
-	mac.Write(text)
-	var buffer bytes.Buffer
-	writer := gzip.NewWriter(&buffer)
-	writer.Comment = base64.StdEncoding.EncodeToString(mac.Sum(nil))
-	_, err = writer.Write(text)
-	s.must(err)
-	s.must(writer.Close())
-	return buffer.Bytes()
-}
-
-// nobody is a claim that there is not.
-func (s *scene) nobody(uid string) *corev1.PersistentVolumeClaim {
-	return &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: s.id, Name: "nobody", UID: types.UID(uid)}}
-}
-
-// attack writes three records about a volume: that it is to be deleted, that it was made
-// for a claim that is gone, and that it was made for the attacker's own.
-func (s *scene) attack(batch corev1.ConfigMap, genuine types.UID, attacker *corev1.PersistentVolumeClaim, name, handle string) map[string][]byte {
-	forged := map[string][]byte{}
-	for _, f := range []forgery{
-		{s.nobody("deletes-" + name), name, handle},
-		{s.nobody("takes-" + name), name, ""},
-		{attacker, name, handle},
-	} {
-		forged[string(f.claim.UID)] = s.forge(batch, genuine, f)
-	}
-	return forged
-}
-
 // victims are volumes whose sidecar is gone, by their names, with their handles.
 func (s *scene) victims() map[string]string {
 	s.Helper()
@@ -228,7 +158,9 @@ func TestForgedRecords(t *testing.T) {
 	attacker := s.claim("attacker", s.id+"-sc")
 	forged := map[string][]byte{"bomb": bytes.Repeat([]byte{0x1f}, 100), "topology": genuine.BinaryData["topology"]}
 	for name, handle := range victims {
-		maps.Copy(forged, s.attack(genuine, claim.UID, attacker, name, handle))
+		attack, err := records.Attack(genuine.BinaryData[string(claim.UID)], referTo(attacker), name, handle)
+		s.must(err)
+		maps.Copy(forged, attack)
 	}
 	s.putBatch("forged-"+s.id, forged)
 	seen, err := s.driver.Control.Calls(s.ctx, control.Filter{})
@@ -289,7 +221,8 @@ func TestForgedRecordsOfANode(t *testing.T) {
 	f.journalEmpty()
 	f.must(first.sidecar.Kill())
 	for n, node := range []string{genuine.Labels["csi-provisioner/journal-node"], f.nodes[1].name} {
-		forged := f.attack(genuine, claim.UID, claim, volume.Name, volume.Spec.CSI.VolumeHandle)
+		forged, err := records.Attack(genuine.BinaryData[string(claim.UID)], referTo(claim), volume.Name, volume.Spec.CSI.VolumeHandle)
+		f.must(err)
 		forged["topology"] = genuine.BinaryData["topology"]
 		f.putBatch(fmt.Sprintf("forged-%s-%d", f.id, n), forged, node)
 	}
@@ -322,10 +255,10 @@ func TestRecordsOfOthers(t *testing.T) {
 		record := s.record(genuine, claim.UID)
 		record["claim"].(map[string]any)["uid"] = uid
 		record["of"].(map[string]any)[what] = "elsewhere"
-		content[uid] = s.sign(key.Data["key"], "signed-"+s.id, uid, record)
+		content[uid] = s.value(records.Signed(key.Data["key"], "signed-"+s.id, uid, record))
 	}
 	if terms, ok := genuine.BinaryData["topology"]; ok {
-		content["topology"] = s.sign(key.Data["key"], "signed-"+s.id, "topology", json.RawMessage(s.unzip(terms)))
+		content["topology"] = s.value(records.Signed(key.Data["key"], "signed-"+s.id, "topology", json.RawMessage(s.unzip(terms))))
 	}
 	s.putBatch("signed-"+s.id, content)
 	s.namedSidecar("next-" + s.id)
@@ -386,8 +319,8 @@ func TestDecisionsOnRecords(t *testing.T) {
 	s.claimGone(claim.Name)
 	name, made := "aside-"+s.id, "pvc-"+string(claim.UID)
 	content := map[string][]byte{
-		string(claim.UID): s.forge(genuine, claim.UID, forgery{claim: claim, volume: made}),
-		"forged":          s.forge(genuine, claim.UID, forgery{claim: s.nobody("forged"), volume: "pvc-forged"}),
+		string(claim.UID): s.value(records.Forge(genuine.BinaryData[string(claim.UID)], records.Forgery{Claim: referTo(claim), Volume: made})),
+		"forged":          s.value(records.Forge(genuine.BinaryData[string(claim.UID)], records.Forgery{Claim: corev1.ObjectReference{Namespace: s.id, Name: "nobody", UID: "forged"}, Volume: "pvc-forged"})),
 	}
 	if terms, ok := genuine.BinaryData["topology"]; ok {
 		content["topology"] = terms
@@ -445,7 +378,7 @@ func TestRecordOfAnOlderVersion(t *testing.T) {
 		delete(record, field)
 	}
 	content := genuine.BinaryData
-	content[string(claim.UID)] = s.zip(record)
+	content[string(claim.UID)] = s.value(records.Unsigned(record))
 	s.must(shared.Client.CoreV1().ConfigMaps("default").Delete(s.ctx, genuine.Name, metav1.DeleteOptions{}))
 	s.putBatch("old-"+s.id, content)
 	s.namedSidecar("next-" + s.id)

@@ -1,0 +1,196 @@
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/inventory"
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/records"
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/wait"
+)
+
+// An Intrusion is what others than the sidecar do to its journal, at a moment.
+type Intrusion struct {
+	At   time.Duration
+	Kind IntrusionKind
+}
+
+// IntrusionKind is what is done.
+type IntrusionKind string
+
+// The kinds of intrusions.
+const (
+	// Restore writes batches again that the sidecar has written, and deleted.
+	Restore IntrusionKind = "records restored"
+	// Forge writes records that have volumes deleted, or given away.
+	Forge IntrusionKind = "records forged"
+)
+
+// Intrusions returns all kinds.
+func Intrusions() []IntrusionKind { return []IntrusionKind{Restore, Forge} }
+
+// forgedPrefix begins the names of batches that the sidecar has not written.
+const forgedPrefix = "forged-"
+
+const (
+	// archiveEvery is the time between two backups, and archived the number of batches
+	// that are kept of them.
+	archiveEvery = 100 * time.Millisecond
+	archived     = 20
+	// attacked is the number of volumes that forged records are about, at one time.
+	attacked = 5
+)
+
+// intruder does to the journal what its plan says.
+type intruder struct {
+	*lane
+	round int
+	// counts are the records of each kind.
+	counts map[IntrusionKind]int
+	// forged are the batches that were forged, with the number of their keys.
+	forged map[string]int
+
+	mu      sync.Mutex
+	archive []corev1.ConfigMap
+}
+
+func (l *lane) newIntruder(round int) *intruder {
+	return &intruder{lane: l, round: round, counts: map[IntrusionKind]int{}, forged: map[string]int{}}
+}
+
+// run does all until the context ends. Errors come from trouble with the API server, and
+// have nothing done.
+func (i *intruder) run(ctx context.Context, begin time.Time, intrusions []Intrusion) {
+	var backups sync.WaitGroup
+	defer backups.Wait()
+	backups.Go(func() {
+		for wait.Sleep(ctx, archiveEvery) {
+			i.backUp(ctx)
+		}
+	})
+	for _, intrusion := range intrusions {
+		if !wait.Sleep(ctx, time.Until(begin.Add(intrusion.At))) {
+			return
+		}
+		done := 0
+		if intrusion.Kind == Restore {
+			done = i.restore(ctx)
+		} else {
+			done = i.forge(ctx)
+		}
+		i.counts[intrusion.Kind] += done
+	}
+}
+
+// backUp keeps what the sidecar has written.
+func (i *intruder) backUp(ctx context.Context) {
+	list, err := i.client.CoreV1().ConfigMaps(metav1.NamespaceDefault).List(ctx, metav1.ListOptions{LabelSelector: inventory.JournalLabel + "=" + i.driver.Name})
+	if err != nil {
+		return
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for _, batch := range list.Items {
+		known := slices.ContainsFunc(i.archive, func(kept corev1.ConfigMap) bool { return kept.Name == batch.Name })
+		if !known && !strings.HasPrefix(batch.Name, forgedPrefix) {
+			i.archive = append(i.archive, batch)
+		}
+	}
+	i.archive = i.archive[max(0, len(i.archive)-archived):]
+}
+
+func (i *intruder) backup() []corev1.ConfigMap {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return slices.Clone(i.archive)
+}
+
+// restore writes all batches of the backup that are not there.
+func (i *intruder) restore(ctx context.Context) int {
+	done := 0
+	for _, batch := range i.backup() {
+		if i.write(ctx, batch.Name, batch.Labels, batch.BinaryData) {
+			done += recordsIn(batch.BinaryData)
+		}
+	}
+	return done
+}
+
+// forge writes a batch about volumes that there are.
+func (i *intruder) forge(ctx context.Context) int {
+	seen, err := i.observe(ctx)
+	genuine, labels := i.sample()
+	if err != nil || genuine == nil || len(seen.Claims) == 0 {
+		return 0
+	}
+	content := map[string][]byte{}
+	for n, volume := range seen.PersistentVolumes[:min(attacked, len(seen.PersistentVolumes))] {
+		claim := seen.Claims[n%len(seen.Claims)]
+		attacker := corev1.ObjectReference{Namespace: claim.Namespace, Name: claim.Name, UID: claim.UID}
+		attack, err := records.Attack(genuine, attacker, volume.Name, volume.Spec.CSI.VolumeHandle)
+		if err != nil {
+			return 0
+		}
+		maps.Copy(content, attack)
+	}
+	name := fmt.Sprintf("%s%s-%d-%d", forgedPrefix, i.id, i.round, len(i.forged))
+	if len(content) == 0 || !i.write(ctx, name, labels, content) {
+		return 0
+	}
+	i.forged[name] = len(content)
+	return len(content)
+}
+
+// sample is a record that the sidecar has written, and the labels of its batch.
+func (i *intruder) sample() (record []byte, labels map[string]string) {
+	for _, batch := range i.backup() {
+		for key, value := range batch.BinaryData {
+			if key != records.Terms {
+				return value, batch.Labels
+			}
+		}
+	}
+	return nil, nil
+}
+
+func (i *intruder) write(ctx context.Context, name string, labels map[string]string, content map[string][]byte) bool {
+	_, err := i.client.CoreV1().ConfigMaps(metav1.NamespaceDefault).Create(ctx, &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}, BinaryData: content,
+	}, metav1.CreateOptions{})
+	return err == nil
+}
+
+func recordsIn(content map[string][]byte) int {
+	if _, ok := content[records.Terms]; ok {
+		return len(content) - 1
+	}
+	return len(content)
+}
+
+// tampered finds forged batches that are not as they were written: the sidecar must not
+// have taken them for its own.
+func (i *intruder) tampered(ctx context.Context) ([]Breach, error) {
+	var breaches []Breach
+	for _, name := range slices.Sorted(maps.Keys(i.forged)) {
+		var batch *corev1.ConfigMap
+		err := i.cluster.Patience.Try(ctx, "reading ConfigMap "+name, func() (err error) {
+			batch, err = i.client.CoreV1().ConfigMaps(metav1.NamespaceDefault).Get(ctx, name, metav1.GetOptions{})
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		if len(batch.BinaryData) != i.forged[name] {
+			breaches = append(breaches, Breach{Tampered, name, fmt.Sprintf("%d of %d forged records are left", len(batch.BinaryData), i.forged[name])})
+		}
+	}
+	return breaches, nil
+}
