@@ -214,6 +214,16 @@ func FuzzRead(f *testing.F) {
 		return s.finish()
 	}()
 	f.Add(content["uid-0001"], content[termsKey])
+	old := unsigned(f)
+	f.Add(old["uid-0001"], old[termsKey])
+	for _, text := range []string{
+		`{`, `[]`, `{"version":2}`, `{"claim":{"uid":"uid"},"plans":[{}]}`, `{"claim":{"uid":"uid"},"plans":[{"request":{"name":"x"},"volume":{}}]}`,
+		`{"claim":{"uid":"uid"},"plans":[{"request":{"name":"x"},"volume":{},"topology":{"requisite":[{"Start":-1,"Count":9223372036854775807}]}}]}`,
+		`{"plans":[` + strings.Repeat("{},", 200) + `{}]}`, strings.Repeat(" ", 1<<16),
+	} {
+		f.Add(compressed(f, text, 1), compressed(f, `[{"zone":"a"},{}]`, 1))
+		f.Add(content["uid-0001"], compressed(f, text, 1))
+	}
 	f.Fuzz(func(t *testing.T, value, terms []byte) {
 		for _, found := range readAll(map[string][]byte{"uid": value, termsKey: terms}) {
 			if found.err != nil {

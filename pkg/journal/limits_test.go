@@ -15,7 +15,7 @@ import (
 )
 
 // compressed is a value of a batch with that text, repeated.
-func compressed(t *testing.T, text string, times int) []byte {
+func compressed(t testing.TB, text string, times int) []byte {
 	t.Helper()
 	var buffer bytes.Buffer
 	w := gzip.NewWriter(&buffer)

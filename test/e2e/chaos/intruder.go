@@ -53,41 +53,51 @@ const (
 type intruder struct {
 	*lane
 	round int
+
+	mu sync.Mutex
+	// archive are batches that the sidecar has written.
+	archive []corev1.ConfigMap
 	// counts are the records of each kind.
 	counts map[IntrusionKind]int
 	// forged are the batches that were forged, with the number of their keys.
 	forged map[string]int
-
-	mu      sync.Mutex
-	archive []corev1.ConfigMap
 }
 
 func (l *lane) newIntruder(round int) *intruder {
 	return &intruder{lane: l, round: round, counts: map[IntrusionKind]int{}, forged: map[string]int{}}
 }
 
-// run does all until the context ends. Errors come from trouble with the API server, and
-// have nothing done.
+// run does all until the context ends. What can't be done at its moment, because there is no
+// record or no volume yet or the API server is away, is done as soon as it can be.
 func (i *intruder) run(ctx context.Context, begin time.Time, intrusions []Intrusion) {
-	var backups sync.WaitGroup
-	defer backups.Wait()
-	backups.Go(func() {
+	var group sync.WaitGroup
+	defer group.Wait()
+	group.Go(func() {
 		for wait.Sleep(ctx, archiveEvery) {
 			i.backUp(ctx)
 		}
 	})
 	for _, intrusion := range intrusions {
-		if !wait.Sleep(ctx, time.Until(begin.Add(intrusion.At))) {
-			return
-		}
-		done := 0
-		if intrusion.Kind == Restore {
-			done = i.restore(ctx)
-		} else {
-			done = i.forge(ctx)
-		}
-		i.counts[intrusion.Kind] += done
+		group.Go(func() {
+			if wait.Sleep(ctx, time.Until(begin.Add(intrusion.At))) {
+				i.intrude(ctx, intrusion.Kind)
+			}
+		})
 	}
+}
+
+func (i *intruder) intrude(ctx context.Context, kind IntrusionKind) {
+	do := i.restore
+	if kind == Forge {
+		do = i.forge
+	}
+	done := do(ctx)
+	for done == 0 && wait.Sleep(ctx, archiveEvery) {
+		done = do(ctx)
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.counts[kind] += done
 }
 
 // backUp keeps what the sidecar has written.
@@ -127,11 +137,14 @@ func (i *intruder) restore(ctx context.Context) int {
 // forge writes a batch about volumes that there are.
 func (i *intruder) forge(ctx context.Context) int {
 	seen, err := i.observe(ctx)
-	genuine, labels := i.sample()
+	genuine, batch := i.sample()
 	if err != nil || genuine == nil || len(seen.Claims) == 0 {
 		return 0
 	}
 	content := map[string][]byte{}
+	if terms, ok := batch.BinaryData[records.Terms]; ok {
+		content[records.Terms] = terms
+	}
 	for n, volume := range seen.PersistentVolumes[:min(attacked, len(seen.PersistentVolumes))] {
 		claim := seen.Claims[n%len(seen.Claims)]
 		attacker := corev1.ObjectReference{Namespace: claim.Namespace, Name: claim.Name, UID: claim.UID}
@@ -141,24 +154,30 @@ func (i *intruder) forge(ctx context.Context) int {
 		}
 		maps.Copy(content, attack)
 	}
+	forged := recordsIn(content)
+	if forged == 0 {
+		return 0
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
 	name := fmt.Sprintf("%s%s-%d-%d", forgedPrefix, i.id, i.round, len(i.forged))
-	if len(content) == 0 || !i.write(ctx, name, labels, content) {
+	if !i.write(ctx, name, batch.Labels, content) {
 		return 0
 	}
 	i.forged[name] = len(content)
-	return len(content)
+	return forged
 }
 
-// sample is a record that the sidecar has written, and the labels of its batch.
-func (i *intruder) sample() (record []byte, labels map[string]string) {
+// sample is a record that the sidecar has written, and its batch.
+func (i *intruder) sample() (record []byte, batch corev1.ConfigMap) {
 	for _, batch := range i.backup() {
 		for key, value := range batch.BinaryData {
 			if key != records.Terms {
-				return value, batch.Labels
+				return value, batch
 			}
 		}
 	}
-	return nil, nil
+	return nil, corev1.ConfigMap{}
 }
 
 func (i *intruder) write(ctx context.Context, name string, labels map[string]string, content map[string][]byte) bool {
@@ -189,7 +208,7 @@ func (i *intruder) tampered(ctx context.Context) ([]Breach, error) {
 			return nil, err
 		}
 		if len(batch.BinaryData) != i.forged[name] {
-			breaches = append(breaches, Breach{Tampered, name, fmt.Sprintf("%d of %d forged records are left", len(batch.BinaryData), i.forged[name])})
+			breaches = append(breaches, Breach{Tampered, name, fmt.Sprintf("%d of %d forged keys are left", len(batch.BinaryData), i.forged[name])})
 		}
 	}
 	return breaches, nil

@@ -21,6 +21,9 @@ const (
 	// stuck is how long the same must have been wrong until it counts although
 	// somebody still tries to fix it.
 	stuck = 3 * time.Minute
+	// calm is how long nobody must have done anything when nothing is wrong: a sidecar
+	// that has just begun may be about to do wrong.
+	calm = time.Second
 	// lookEvery is the time between two looks.
 	lookEvery = 250 * time.Millisecond
 )
@@ -52,6 +55,9 @@ func (r *rest) note(now time.Time, wrong []Breach, seen activity) bool {
 	if !seen.working || seen != r.last {
 		r.last, r.active = seen, now
 	}
+	if len(wrong) == 0 {
+		return now.Sub(r.active) > calm
+	}
 	return now.Sub(r.active) > patienceWith(wrong) || now.Sub(r.changed) > stuck
 }
 
@@ -75,10 +81,8 @@ func (l *lane) settle(ctx context.Context, tidy func(context.Context, Observatio
 		if err == nil {
 			failing = time.Now()
 			breaches := Check(seen)
-			if len(breaches) == 0 && !tidied(seen, tidy) {
-				return nil, seen, nil
-			}
-			if r.note(time.Now(), breaches, l.activity(ctx, seen)) {
+			over := r.note(time.Now(), breaches, l.activity(ctx, seen))
+			if over && (len(breaches) > 0 || !tidied(seen, tidy)) {
 				return breaches, seen, nil
 			}
 			if tidy != nil {

@@ -80,10 +80,11 @@ type Forgery struct {
 	// Volume is the name of the volume to be created for it, and Removed the handle of
 	// one to be deleted, if any.
 	Volume, Removed string
+	// Secret is one that no class names, or empty.
+	Secret corev1.SecretReference
 }
 
-// Forge returns a record like a genuine one, but for what it says, and with a Secret that no
-// class names. Nobody has signed it.
+// Forge returns a record like a genuine one, but for what it says. Nobody has signed it.
 func Forge(genuine []byte, f Forgery) ([]byte, error) {
 	record, err := Read(genuine)
 	if err != nil {
@@ -96,24 +97,29 @@ func Forge(genuine []byte, f Forgery) ([]byte, error) {
 	}
 	for _, plan := range record["plans"].([]any) {
 		plan := plan.(map[string]any)
-		plan["secret"] = map[string]any{"Namespace": "kube-system", "Name": "admin"}
+		delete(plan, "secret")
+		if f.Secret.Name != "" {
+			plan["secret"] = map[string]any{"Namespace": f.Secret.Namespace, "Name": f.Secret.Name}
+		}
 		plan["request"].(map[string]any)["name"] = f.Volume
 		plan["volume"].(map[string]any)["metadata"].(map[string]any)["name"] = f.Volume
 	}
 	return Unsigned(record)
 }
 
-// Attack returns records, by their keys, that want a volume deleted for nobody, given to
-// nobody, and given to the attacker's claim.
+// Attack returns records, by their keys, that want a volume deleted, whether they know its
+// name or not, given to nobody's claim, and given to the attacker's claim.
 func Attack(genuine []byte, attacker corev1.ObjectReference, volume, handle string) (map[string][]byte, error) {
 	nobody := corev1.ObjectReference{Namespace: attacker.Namespace, Name: "nobody"}
-	deletes, takes := nobody, nobody
-	deletes.UID, takes.UID = types.UID("deletes-"+volume), types.UID("takes-"+volume)
+	deletes, guesses, takes := nobody, nobody, nobody
+	deletes.UID, guesses.UID, takes.UID = types.UID("deletes-"+volume), types.UID("guesses-"+volume), types.UID("takes-"+volume)
+	secret := corev1.SecretReference{Namespace: "kube-system", Name: "admin"}
 	forged := map[string][]byte{}
 	for _, f := range []Forgery{
-		{deletes, volume, handle},
-		{takes, volume, ""},
-		{attacker, volume, handle},
+		{Claim: deletes, Volume: volume, Removed: handle, Secret: secret},
+		{Claim: guesses, Volume: "pvc-guesses-" + volume, Removed: handle},
+		{Claim: takes, Volume: volume, Secret: secret},
+		{Claim: attacker, Volume: volume, Removed: handle},
 	} {
 		value, err := Forge(genuine, f)
 		if err != nil {
