@@ -164,7 +164,11 @@ func (r *rig) sync() {
 	}
 }
 
-func (r *rig) key() modify.Key { return modify.KeyOf(r.claim) }
+func (r *rig) key() modify.Key {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return modify.KeyOf(r.claim)
+}
 
 func (r *rig) reconcile() (controller.Result, error) {
 	return r.subject.Reconcile(r.t.Context(), r.key())
