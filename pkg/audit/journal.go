@@ -65,25 +65,16 @@ var errUnconfirmed = errors.New("the sidecar acts upon it if the claim and its c
 
 // judge is what the sidecar goes by, but that it is left open what a claim confirms.
 func (j *Journal) judge(ctx context.Context, intent *journal.Intent, origin journal.Origin) error {
-	if j.verdict(origin, false) == nil {
-		return nil
-	}
-	exists, err := j.Exists(ctx, intent.Claim)
-	if err != nil {
-		return err
-	}
-	return j.verdict(origin, exists)
-}
-
-func (j *Journal) verdict(origin journal.Origin, exists bool) error {
 	return journal.Verdict(journal.Facts{
-		Origin: origin, Own: j.Own, Now: j.Clock.Now(), MaxAge: j.MaxAge, ClaimExists: exists,
-		Vouch: func() error {
+		Origin: origin, Own: j.Own, Now: j.Clock.Now(), MaxAge: j.MaxAge,
+		Claim: func() (journal.ClaimState, error) {
+			exists, err := j.Exists(ctx, intent.Claim)
 			if exists {
-				return errUnconfirmed
+				return journal.ClaimWaits, err
 			}
-			return errors.New("the claim does not exist")
+			return journal.ClaimGone, err
 		},
+		Vouch: func() error { return errUnconfirmed },
 	})
 }
 

@@ -125,8 +125,10 @@ type found struct {
 	replaces   []string
 	// count is the number of records that this stands for.
 	count int
-	err   error
-	aside bool
+	// unsigned tells that who has written it is not known, though there is a key.
+	unsigned bool
+	err      error
+	aside    bool
 }
 
 // read returns what a batch holds under some of its keys, in their order.

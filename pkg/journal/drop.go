@@ -193,7 +193,7 @@ func (j *Journal) forget(uid types.UID, batch string) {
 // isAwaited tells whether somebody waits for a key of the batch to be dropped.
 func (j *Journal) isAwaited(s *storedBatch) bool {
 	for uid := range s.ended {
-		if len(j.records[uid].settled) > 0 {
+		if r := j.records[uid]; r != nil && len(r.settled) > 0 {
 			return true
 		}
 	}

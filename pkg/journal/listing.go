@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,6 +24,8 @@ type listing struct {
 	found          []found
 	// kept is the number of those of found that are not acted upon.
 	kept int
+	// err is why not all records could be judged.
+	err error
 }
 
 // list looks at all batches.
@@ -32,6 +35,9 @@ func (j *Journal) list(ctx context.Context, reader Reader) (*listing, error) {
 	l := &listing{journal: j, reader: reader, seen: map[string]struct{}{}}
 	if err := j.options.Store.Each(ctx, func(batch kube.Batch) { l.see(ctx, batch) }); err != nil {
 		return nil, fmt.Errorf("reading the journal: %w", err)
+	}
+	if l.err != nil {
+		return nil, l.err
 	}
 	return l, nil
 }
@@ -56,7 +62,9 @@ func (l *listing) take(batch string, all []found) {
 	rest := found{batch: batch, uid: allOthers, aside: true}
 	for _, f := range all {
 		switch {
-		case f.err == nil:
+		case errors.Is(f.err, ErrUnknown):
+			l.err = f.kept()
+		case f.err == nil, errors.Is(f.err, ErrNeedless):
 		case l.kept < maxKept:
 			l.kept++
 		default:

@@ -68,7 +68,7 @@ func (r Reader) judge(ctx context.Context, f *found) {
 	if f.err != nil {
 		return
 	}
-	if r.Signer != nil && !f.origin.Signed {
+	if f.unsigned = r.Signer != nil && !f.origin.Signed; f.unsigned {
 		// It does not say of others that they do not count any more.
 		f.replaces = nil
 	}

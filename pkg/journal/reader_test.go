@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/testing/protocmp"
@@ -140,6 +142,72 @@ func TestKeptRecordsAreBounded(t *testing.T) {
 		if n := d.Count(Unreadable) + d.Count(SetAside); n != 0 {
 			t.Errorf("%d records are counted when they are gone", n)
 		}
+		d.stop()
+	})
+}
+
+// TestUnsignedRecordIsRecordedAnew: before anything is done about what nobody has signed, as
+// the next process may find nothing any more that confirms it.
+func TestUnsignedRecordIsRecordedAnew(t *testing.T) {
+	story(t, func(t *testing.T) {
+		trusting := func(o *Options) { withKey(1)(o); o.Judge = Trust }
+		first := open(t, newShelf(), trusting)
+		first.shelf.put(map[string]map[string][]byte{"old": written(t, intent(1), 1)})
+		first.takesOver(intent(1))
+		first.begin(intent(1))
+		time.Sleep(time.Minute)
+		second := next(t, first, withKey(1)) // which acts upon signed records only
+		second.takesOver(intent(1))
+		if n := second.Count(SetAside); n != 0 {
+			t.Errorf("%d records are set aside", n)
+		}
+		second.stop()
+	})
+}
+
+// TestNeedlessRecordsAreDropped: they are handed to nobody, and nobody has to look at them.
+func TestNeedlessRecordsAreDropped(t *testing.T) {
+	story(t, func(t *testing.T) {
+		d := open(t, newShelf(), func(o *Options) {
+			o.Judge = func(_ context.Context, intent *Intent, _ Origin) error {
+				if intent.Claim.UID == uid(1) {
+					return fmt.Errorf("as a test says: %w", ErrNeedless)
+				}
+				return nil
+			}
+		})
+		d.shelf.put(map[string]map[string][]byte{"old": written(t, intent(1), 1), "other": written(t, intent(2), 1)})
+		d.takesOver(intent(2))
+		if err := d.Settle(t.Context(), uid(1)); err != nil {
+			t.Errorf("Settle: %v", err)
+		}
+		time.Sleep(time.Minute)
+		d.recorded(string(uid(2)))
+		if n := d.Count(SetAside); n != 0 || len(d.told()) > 0 {
+			t.Errorf("%d records are set aside, and it is told %q", n, d.told())
+		}
+		d.stop()
+	})
+}
+
+// TestRecordsThatCanNotBeJudged: nothing is taken over before all of them are.
+func TestRecordsThatCanNotBeJudged(t *testing.T) {
+	story(t, func(t *testing.T) {
+		away := true
+		d := open(t, newShelf(), func(o *Options) {
+			o.Judge = func(context.Context, *Intent, Origin) error {
+				if away {
+					return fmt.Errorf("%w: no API server", ErrUnknown)
+				}
+				return nil
+			}
+		})
+		d.shelf.put(map[string]map[string][]byte{"old": written(t, intent(1), 1)})
+		if _, err := d.Recover(t.Context()); !errors.Is(err, ErrUnknown) {
+			t.Errorf("Recover: %v", err)
+		}
+		away = false
+		d.takesOver(intent(1))
 		d.stop()
 	})
 }

@@ -3,6 +3,7 @@ package journal
 import (
 	"cmp"
 	"context"
+	"errors"
 	"maps"
 	"slices"
 
@@ -48,6 +49,9 @@ func (j *Journal) adopt(ctx context.Context, l *listing) []*Intent {
 		s, ok := j.stored[f.batch]
 		switch {
 		case !ok || s.lost:
+		case errors.Is(f.err, ErrNeedless):
+			s.keys[f.uid] = struct{}{}
+			s.end(f.uid, j.options.Clock.Now())
 		case f.err != nil:
 			now, before := f.kept(), kept[f.batch][f.uid]
 			s.kept[f.uid] = now
@@ -102,7 +106,9 @@ func (j *Journal) adoptClaim(uid types.UID, all []found) *Intent {
 	isNews := !known || !r.knows(merged)
 	if !known || isNews && r.state == Ended {
 		r = j.remember(merged, r)
-		r.recorded = true
+		// Before anything is done about what nobody has signed, it is recorded anew: the
+		// next process may find nothing that confirms it.
+		r.recorded = !slices.ContainsFunc(all, func(f found) bool { return f.unsigned })
 		r.answer(ErrOpen)
 	}
 	for _, f := range all {

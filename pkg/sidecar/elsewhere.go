@@ -49,7 +49,11 @@ const mostUnread = 1000
 func judgeOthers(own journal.Installation) journal.Judge {
 	own.Node = ""
 	return func(_ context.Context, _ *journal.Intent, origin journal.Origin) error {
-		return journal.Verdict(journal.Facts{Origin: origin, Own: own, Vouch: func() error { return errors.New("that is for its own node to say") }})
+		return journal.Verdict(journal.Facts{
+			Origin: origin, Own: own,
+			Claim: func() (journal.ClaimState, error) { return journal.ClaimWaits, nil },
+			Vouch: func() error { return errors.New("that is for its own node to say") },
+		})
 	}
 }
 

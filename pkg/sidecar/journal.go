@@ -95,12 +95,9 @@ func (p *process) installation() journal.Installation {
 // judge tells whether a record may be acted upon.
 func (c *provisioner) judge(p *process) journal.Judge {
 	return func(ctx context.Context, intent *journal.Intent, origin journal.Origin) error {
-		claim, err := intent.Claim.Find(p.informers.ClaimLister())
-		if err != nil {
-			return err
-		}
 		return journal.Verdict(journal.Facts{
-			Origin: origin, Own: p.installation(), Now: p.clock.Now(), MaxAge: p.config.Journal.MaxAge, ClaimExists: claim != nil,
+			Origin: origin, Own: p.installation(), Now: p.clock.Now(), MaxAge: p.config.Journal.MaxAge,
+			Claim: func() (journal.ClaimState, error) { return c.provision.ClaimOf(ctx, intent) },
 			Vouch: func() error { return c.provision.Vouch(ctx, intent) },
 		})
 	}

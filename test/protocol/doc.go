@@ -10,6 +10,9 @@
 // user does may happen at any time. [Search] visits all orders of all moves; [Walk] goes
 // a long way at random, with a budget for which there are too many orders.
 //
+// The world has strangers, too, who write into the journal: some forge records, and some
+// restore those of a backup ([World].Forged, Restored).
+//
 // What a process does about its attempt is what attempt.Next says, and what it knows
 // after that is what attempt.Observe returns: neither is repeated here. What surrounds
 // them is in [Safeguards], and each field can be taken out to see what it is good for.
@@ -38,6 +41,10 @@
 //   - A claim that is bound to another volume is as good as deleted. Two claims
 //     have nothing to do with each other: their volumes have different names.
 //   - To stop in good order is to crash at a moment when nothing is under way.
+//   - Whether a PersistentVolume carries the volume is looked at, and the call sent, in one
+//     step; and so is whether a claim confirms a record, and the record taken up.
+//   - Nobody but a process has the key by which records are signed, and nobody restores a
+//     record that is younger than the limit when the user has kept its volume meanwhile.
 //   - A process is told of every change that its caches show. That what waits is woken
 //     is for tests of the controllers to show.
 package protocol

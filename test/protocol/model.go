@@ -76,6 +76,19 @@ type Safeguards struct {
 	// ReadAgain: the leader looks for records of former processes again, later,
 	// for LateRecords.
 	ReadAgain bool
+	// Signed: of a record that no process has written counts what the claim confirms.
+	Signed bool
+	// SignAgain: such a record is signed before anything is done about it.
+	SignAgain bool
+	// LookForClaim: whether the claim exists is asked of the API server, not the cache.
+	LookForClaim bool
+	// Needless: nor does such a record, or an old one, count whose volume is stored.
+	Needless bool
+	// SetAside: nor does one count that is old, while its claim does not exist.
+	SetAside bool
+	// Holder: no volume is deleted or given away that a PersistentVolume carries,
+	// whatever its name and its claim.
+	Holder bool
 	// LagRule: whatever the clock says of a claim's age, one that was there when the
 	// leader began is an old one.
 	LagRule bool
@@ -88,6 +101,7 @@ func Full() Safeguards {
 		AllRecords: true, ReplacedRecords: true, RecordedRemoval: true, LookForPV: true, RememberPast: true, LookWhenRefused: true,
 		DeletionWaits: true, FinalizerWaits: true, LookAgain: true, GrantsAgain: true, Remember: true, Doubt: true,
 		Settle: true, Fence: true, Compare: true, DropUncertain: true, MarkRemoval: true, ReadAgain: true, LagRule: true,
+		Signed: true, SignAgain: true, LookForClaim: true, Needless: true, SetAside: true, Holder: true,
 	}
 }
 
@@ -132,6 +146,13 @@ type World struct {
 	// LateRecords: the API server may write a record of a process after its end, at
 	// any time. LatePVs: the same with a PersistentVolume.
 	LateRecords, LatePVs bool
+	// Forged and Restored are how many records others than the processes write: such as
+	// they have made up, and such as they have from a backup. Old: the backup is old.
+	Forged, Restored uint8
+	Old              bool
+	// Moved: the user may create a PersistentVolume again, which was deleted to keep the
+	// volume, under another name.
+	Moved bool
 	// Clocks: a new leader may take an old claim for a new one.
 	Clocks bool
 	// Lenient: that a deleted volume is made again, for nothing, is no fault.
@@ -204,6 +225,7 @@ func (m Model) Moves(s State) []Move {
 	b := &moves{model: m, from: s}
 	b.user()
 	b.cluster()
+	b.strangers()
 	b.driver()
 	for who := Holder(1); who <= 2; who++ {
 		b.lease(who)

@@ -36,6 +36,13 @@ func worlds() map[string]World {
 		"late records, Retain":    {LateRecords: true, Lenient: true, Retain: true, Budget: Budget{Faults: 1, Crashes: 1}},
 		"clocks":                  {Clocks: true, Budget: Budget{Crashes: 1}},
 		"clocks, Retain":          {Clocks: true, Retain: true, Budget: Budget{Crashes: 1}},
+		"forged records":          {Forged: 1, Lenient: true, Patched: true, Classes: 1, Budget: Budget{Crashes: 1}},
+		"forged records, Retain":  {Forged: 1, Lenient: true, Retain: true, Mistakes: true, Budget: Budget{Crashes: 1}},
+		"forged records, errors":  {Forged: 1, Lenient: true, Unfit: true, Budget: Budget{Faults: 1}},
+		"restored records":        {Restored: 1, Moved: true, Patched: true, Old: true, Lenient: true, Budget: Budget{Crashes: 1}},
+		"restored, Retain":        {Restored: 1, Moved: true, Retain: true, Old: true, Lenient: true, Budget: Budget{Crashes: 1}},
+		"restored soon":           {Restored: 1, Classes: 1, Lenient: true, Budget: Budget{Crashes: 1}},
+		"restored soon, errors":   {Restored: 1, Unfit: true, Lenient: true, Budget: Budget{Faults: 1, Crashes: 1}},
 	}
 	if *deep {
 		list["deep, crashes"] = World{Patched: true, Classes: 1, Budget: Budget{Faults: 1, Crashes: 2}}
@@ -112,6 +119,8 @@ type loss struct {
 func losses() []loss {
 	crash, fault, pause := Budget{Crashes: 1}, Budget{Faults: 1}, Budget{Pauses: 1}
 	both := Budget{Faults: 1, Crashes: 1}
+	// What these prevent, the look for who carries a volume prevents, too.
+	alone := func(s *Safeguards) { s.Holder = false }
 	return []loss{
 		{name: "exact repeat", take: func(s *Safeguards) { s.ExactRepeat = false },
 			in: World{Classes: 1, Budget: crash}, want: Leaked},
@@ -141,9 +150,9 @@ func losses() []loss {
 			in: World{Budget: fault}, want: MadeAgain},
 		{name: "what may have been stored, after a crash", take: func(s *Safeguards) { s.RememberPast = false },
 			in: World{Retain: true, Budget: crash}, want: KeptDeleted},
-		{name: "what may have been stored, refused", take: func(s *Safeguards) { s.RememberPast = false },
+		{name: "what may have been stored, refused", with: alone, take: func(s *Safeguards) { s.RememberPast = false },
 			in: World{Retain: true, Budget: Budget{Faults: 2}}, want: RetainedDeleted},
-		{name: "a PV that is stored, refused", take: func(s *Safeguards) { s.LookWhenRefused = false },
+		{name: "a PV that is stored, refused", with: alone, take: func(s *Safeguards) { s.LookWhenRefused = false },
 			in: World{Budget: Budget{Faults: 2}}, want: UsedDeleted},
 		{name: "deletion waits for the journal", take: func(s *Safeguards) { s.DeletionWaits = false },
 			in: World{Budget: crash}, want: MadeAgain},
@@ -153,11 +162,11 @@ func losses() []loss {
 			in: World{}, want: MadeAgain},
 		{name: "doubt, deleted volume", take: func(s *Safeguards) { s.Doubt = false },
 			in: World{Budget: crash}, want: MadeAgain},
-		{name: "doubt, retained volume", take: func(s *Safeguards) { s.Doubt = false },
+		{name: "doubt, retained volume", with: alone, take: func(s *Safeguards) { s.Doubt = false },
 			in: World{Retain: true, Budget: both}, want: RetainedDeleted},
 		{name: "clocks", take: func(s *Safeguards) { s.LagRule = false },
 			in: World{Clocks: true, Budget: crash}, want: MadeAgain},
-		{name: "live look for the PV", take: func(s *Safeguards) { s.LookForPV = false },
+		{name: "live look for the PV", with: alone, take: func(s *Safeguards) { s.LookForPV = false },
 			in: World{Patched: true, Budget: crash}, want: RetainedDeleted},
 		{name: "records of removals go first", take: func(s *Safeguards) { s.Settle = false },
 			in: World{Unfit: true, SameHandle: true, Retain: true, Lenient: true, Budget: both}, want: KeptDeleted},
@@ -165,6 +174,22 @@ func losses() []loss {
 			in: World{Budget: pause}, want: Leaked},
 		{name: "marks, for a driver that deletes what it returns",
 			take: func(s *Safeguards) { s.MarkRemoval = false }, in: World{Serial: ByCall, Budget: both}, want: Hollow},
+		{name: "signatures", take: func(s *Safeguards) { s.Signed = false },
+			in: World{Forged: 1, Lenient: true, Patched: true}, want: KeptDeleted},
+		{name: "what claims confirm is signed first", take: func(s *Safeguards) { s.SignAgain = false },
+			in: World{Forged: 1, Lenient: true, Budget: crash}, want: Leaked},
+		{name: "claims that confirm are there", take: func(s *Safeguards) { s.LookForClaim = false },
+			in: World{Forged: 1, Lenient: true, Patched: true}, want: KeptDeleted},
+		{name: "records of volumes that are stored", take: func(s *Safeguards) { s.Needless = false },
+			in: World{Forged: 1, Lenient: true, Patched: true}, want: KeptDeleted},
+		{name: "old records", take: func(s *Safeguards) { s.SetAside = false },
+			in: World{Restored: 1, Old: true, Lenient: true, Patched: true, Budget: crash}, want: KeptDeleted},
+		{name: "holders, forged records", with: func(s *Safeguards) { s.Signed = false }, take: func(s *Safeguards) { s.Holder = false },
+			in: World{Forged: 1, Lenient: true, Moved: true, Patched: true}, want: RetainedDeleted, ignored: []Fault{KeptDeleted, GivenAway}},
+		{name: "holders, restored records", with: func(s *Safeguards) { s.SetAside = false }, take: func(s *Safeguards) { s.Holder = false },
+			in: World{Restored: 1, Old: true, Lenient: true, Moved: true, Patched: true}, want: RetainedDeleted, ignored: []Fault{KeptDeleted, GivenAway}},
+		{name: "holders, a second PV", with: func(s *Safeguards) { s.SetAside = false }, take: func(s *Safeguards) { s.Holder = false },
+			in: World{Restored: 1, Old: true, Lenient: true, Moved: true, Retain: true}, want: GivenAway},
 		{name: "journal read again, for writes that are late",
 			take: func(s *Safeguards) { s.ReadAgain = false }, in: World{LateRecords: true, LatePVs: true, Lenient: true, Budget: crash}, want: RecordLeft},
 	}
@@ -223,7 +248,9 @@ func TestAssumptions(t *testing.T) {
 		"a driver does one call for a volume at a time": {
 			World{Serial: Never, Budget: Budget{Faults: 1}}, Leaked},
 		"a PV is not stored after the user has changed and deleted it": {
-			World{LatePVs: true, Lenient: true, Patched: true, Budget: Budget{Crashes: 1}}, RetainedDeleted},
+			World{LatePVs: true, Lenient: true, Patched: true, Budget: Budget{Crashes: 1}}, KeptDeleted},
+		"a backup is not restored within the limit, after the user has kept the volume": {
+			World{Restored: 1, Lenient: true, Patched: true}, KeptDeleted},
 		"the record of a removal is not stored after the user has kept the volume": {
 			World{LateRecords: true, Lenient: true, Retain: true, Budget: Budget{Crashes: 2}}, KeptDeleted},
 	} {

@@ -58,12 +58,17 @@ func (m Model) begin(s *State, who Holder, fresh bool) {
 
 // readJournal takes up what former processes have left.
 func (m Model) readJournal(s *State, who Holder) {
-	heads, replaced := s.unread(who)
+	heads, replaced := m.unread(*s, who)
 	p := &s.Processes[who-1]
 	for _, slot := range heads {
-		m.recall(s, who, slot, s.Records[slot].Handle)
+		if m.judge(s, who, slot) {
+			m.recall(s, who, slot, s.Records[slot].Handle)
+		}
 	}
 	for _, slot := range replaced {
+		if !m.judge(s, who, slot) {
+			continue
+		}
 		if !m.ReplacedRecords {
 			p.Known[slot] = Ended
 			continue
@@ -75,11 +80,11 @@ func (m Model) readJournal(s *State, who Holder) {
 
 // unread returns the records that a process does not know, apart from those that others
 // replace.
-func (s State) unread(who Holder) (heads, replaced []int) {
+func (m Model) unread(s State, who Holder) (heads, replaced []int) {
 	for slot, record := range s.Records {
 		switch {
 		case record.IsNone() || s.Processes[who-1].Known[slot] != None:
-		case s.replaced(slot):
+		case m.replaced(s, slot):
 			replaced = append(replaced, slot)
 		default:
 			heads = append(heads, slot)
@@ -194,6 +199,10 @@ func (b *moves) step(who Holder) {
 	case attempt.Store:
 		b.store(who)
 	case attempt.Remove:
+		if b.model.carried(b.from, step.Handle) {
+			b.leave(who)
+			return
+		}
 		b.must(who, "calls DeleteVolume", func(s *State) {
 			if b.model.send(s, Call{Handle: step.Handle, Owner: who}) {
 				s.Processes[who-1].Busy = attempt.Remove
@@ -208,7 +217,7 @@ func (b *moves) step(who Holder) {
 func (m Model) look(s *State, who Holder) {
 	p := s.Processes[who-1]
 	inherited := p.Attempt.Phase == attempt.Inherited
-	seen := s.PV
+	seen := s.PV.named()
 	if !m.LookForPV && inherited {
 		seen = p.PV
 	}
@@ -293,7 +302,11 @@ func (b *moves) store(who Holder) {
 	p := b.from.Processes[who-1]
 	made := p.Attempt.Handle
 	kept := func(s *State) { b.model.observe(s, who, attempt.Event{What: attempt.Kept}) }
-	switch there := b.from.PV.Handle; {
+	if b.from.PV.Moved && b.model.carried(b.from, made) {
+		b.leave(who)
+		return
+	}
+	switch there := b.from.PV.named().Handle; {
 	case there == "":
 		b.must(who, "stores the PV", func(s *State) { b.model.handOver(s, who); kept(s) })
 		b.fault(who, "stores the PV, and gets no answer", func(s *State) {
@@ -319,11 +332,23 @@ func (b *moves) store(who Holder) {
 	})
 }
 
+// leave leaves a volume alone that a PersistentVolume carries.
+func (b *moves) leave(who Holder) {
+	b.must(who, "leaves the volume to its PV", func(s *State) {
+		b.model.observe(s, who, attempt.Event{What: attempt.VolumeTaken})
+	})
+}
+
 // handOver stores the PersistentVolume. It does harm if the process knows that the claim
 // may not have the data any more, and has not been given it before.
 func (m Model) handOver(s *State, who Holder) {
 	p := s.Processes[who-1]
+	carried := s.PV.Handle == p.Attempt.Handle
 	m.storePV(s, p.Attempt.Handle)
+	if carried {
+		s.Harm = GivenAway
+		return
+	}
 	if p.Revoked && p.Claim == Unbound && p.Attempt.Past != attempt.Sent {
 		s.Harm = HandedOver
 	}

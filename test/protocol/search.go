@@ -20,6 +20,8 @@ const (
 	UsedDeleted Fault = "the volume of a claim is deleted"
 	// RetainedDeleted: a volume is deleted that its PersistentVolume retains.
 	RetainedDeleted Fault = "a retained volume is deleted"
+	// GivenAway: a PersistentVolume is stored for a volume that another one carries.
+	GivenAway Fault = "a volume gets a second PV"
 	// HandedOver: a claim gets data that it may no longer use.
 	HandedOver Fault = "data is handed over whose grant is revoked"
 	// MadeAgain: a volume is made that was deleted with its PersistentVolume.
@@ -55,7 +57,7 @@ func (s State) checkRest() Fault {
 		return Leaked
 	case s.PV.Handle != "" && s.PV.Handle != s.Volume.Handle && !s.TooLate:
 		return Dangling
-	case s.Records != [slots]Record{}:
+	case slices.ContainsFunc(s.Records[:], func(r Record) bool { return !r.IsNone() && !r.waits() }):
 		return RecordLeft
 	case s.Claim == Unbound:
 		return Starved

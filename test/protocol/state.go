@@ -34,6 +34,10 @@ type State struct {
 	// the API server may yet do.
 	LateRecord Record
 	LatePV     Handle
+	// Backup is a record that somebody has kept. Forged and Restored count the records
+	// that others than the processes have written.
+	Backup           Record
+	Forged, Restored uint8
 	// TooLate tells that the PersistentVolume was to be retained when the driver had been
 	// told to delete the volume.
 	TooLate bool
@@ -73,6 +77,9 @@ type Record struct {
 	Handle Handle
 	// Replaces are the records before it. They no longer count, but for their requests.
 	Replaces places
+	// Forged tells that no process has written it, and Old that it was restored so late
+	// that it counts only while its claim exists.
+	Forged, Old bool
 }
 
 // places are numbers of records, as a set of bits.
@@ -90,14 +97,15 @@ func (s *State) put(slot int, r Record) {
 		s.Records[other].Replaces = s.Records[other].Replaces.without(slot)
 	}
 	s.LateRecord.Replaces = s.LateRecord.Replaces.without(slot)
+	s.Backup.Replaces = 0
 	r.Replaces = r.Replaces.without(slot)
 	s.Records[slot] = r
 }
 
 // replaced tells whether another record says that this one no longer counts.
-func (s State) replaced(slot int) bool {
+func (m Model) replaced(s State, slot int) bool {
 	for _, other := range s.Records {
-		if other.Replaces.has(slot) {
+		if other.Replaces.has(slot) && !(other.Forged && m.Signed) {
 			return true
 		}
 	}
@@ -122,6 +130,16 @@ type PV struct {
 	Finalizer bool
 	// Released tells that the claim has gone.
 	Released bool
+	// Moved tells that it has another name than the volume.
+	Moved bool
+}
+
+// named is the PersistentVolume that has the name of the volume.
+func (p PV) named() PV {
+	if p.Moved {
+		return PV{}
+	}
+	return p
 }
 
 // Volume is one at the driver; there is none without a handle.
@@ -214,7 +232,7 @@ func (s State) String() string {
 	claim := [...]string{"unbound", "bound", "gone"}[s.Claim]
 	pv, volume := "-", "-"
 	if s.PV.Handle != "" {
-		pv = s.PV.Handle + word(s.PV.Keep, "+keep") + word(s.PV.Finalizer, "+finalizer") + word(s.PV.Released, "+released")
+		pv = s.PV.Handle + word(s.PV.Keep, "+keep") + word(s.PV.Finalizer, "+finalizer") + word(s.PV.Released, "+released") + word(s.PV.Moved, "+moved")
 	}
 	if s.Volume.Handle != "" {
 		volume = s.Volume.Handle + word(s.Volume.Unfit, "+unfit") + word(s.Volume.Kept, "+kept by the user")
@@ -232,7 +250,7 @@ func (s State) records() string {
 	list := ""
 	for _, record := range s.Records {
 		for _, plan := range record.Plans.All() {
-			list += plan.Request.GetParameters()["class"] + word(record.Handle != "", "+remove") + " "
+			list += plan.Request.GetParameters()["class"] + word(record.Handle != "", "+remove") + word(record.Forged, "+forged") + word(record.Old, "+old") + " "
 		}
 	}
 	return cmp.Or(strings.TrimSpace(list), "-")

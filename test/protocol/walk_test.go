@@ -10,6 +10,7 @@ func TestLongWays(t *testing.T) {
 		"Retain":     {Retain: true, Classes: 4, Revoked: 3, Unfit: true, Mistakes: true, Budget: budget},
 		"Local":      {Patched: true, Local: true, SameHandle: true, Budget: budget},
 		"ByCall":     {Serial: ByCall, SameHandle: true, Classes: 2, Unfit: true, Lenient: true, Budget: budget},
+		"Strangers":  {Patched: true, Classes: 2, Forged: 4, Restored: 3, Moved: true, Old: true, Lenient: true, Budget: budget},
 		"Forgetting": {Classes: 20, Budget: Budget{Faults: 40, Crashes: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {

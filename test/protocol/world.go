@@ -47,6 +47,13 @@ func (b *moves) userKeeps() {
 			s.PV = PV{}
 		})
 	}
+	if s.Volume.Kept && s.PV.Handle == "" && b.model.Moved {
+		b.may(0, "the user creates a PV of another name for the volume", func(s *State) {
+			s.PV = PV{Handle: s.Volume.Handle, Keep: true, Released: true, Moved: true}
+			s.TooLate = s.TooLate || s.isBeingDeleted()
+			s.Volume.Kept, s.Volume.Dropped = false, false
+		})
+	}
 	if !b.model.Mistakes {
 		return
 	}
@@ -68,7 +75,7 @@ func (b *moves) userKeeps() {
 // processes that have ended.
 func (b *moves) cluster() {
 	s := b.from
-	if s.PV.Handle != "" && s.Claim == Unbound {
+	if s.PV.named().Handle != "" && s.Claim == Unbound {
 		b.must(0, "Kubernetes binds the claim", func(s *State) { s.Claim = Bound })
 	}
 	if s.PV.Handle != "" && s.Claim == Gone {

@@ -5,9 +5,30 @@ import (
 	"errors"
 	"fmt"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
 	"github.com/csi-provisioner/csi-provisioner/pkg/journal"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/provision"
 )
+
+// ClaimOf looks at the API server what has become of the claim of a record.
+func (c *Controller) ClaimOf(ctx context.Context, intent *journal.Intent) (journal.ClaimState, error) {
+	claim, err := c.deps.ClaimStore.Get(ctx, intent.Claim.Namespace, intent.Claim.Name)
+	switch {
+	case apierrors.IsNotFound(err), err == nil && claim.UID != intent.Claim.UID:
+		return journal.ClaimGone, nil
+	case err != nil:
+		return journal.ClaimGone, err
+	}
+	_, err = c.deps.Store.Get(ctx, intent.Plans[0].Volume.Name)
+	switch {
+	case apierrors.IsNotFound(err):
+		return journal.ClaimWaits, nil
+	case err != nil:
+		return journal.ClaimGone, err
+	}
+	return journal.ClaimStored, nil
+}
 
 // Vouch tells whether the claim and its class lead to what a record says: the volume's
 // name, the Secrets, the parameters, the capabilities, the PersistentVolume. If so, the

@@ -8,6 +8,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/journal"
 	plan "github.com/csi-provisioner/csi-provisioner/pkg/plan/provision"
@@ -85,6 +87,35 @@ func TestVouch(t *testing.T) {
 				t.Error(err)
 			case intent.Useless != "" || intent.Partial != c.partial || len(intent.Plans) != 1:
 				t.Errorf("what counts is %+v", intent)
+			}
+		})
+	}
+}
+
+// TestClaimOf: what has become of the claim is looked at at the API server, as the cache may
+// show what is gone.
+func TestClaimOf(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*world, *journal.Intent)
+		want   journal.ClaimState
+	}{
+		"waits": {func(*world, *journal.Intent) {}, journal.ClaimWaits},
+		"gone, but shown": {func(w *world, _ *journal.Intent) {
+			w.live = func() (*corev1.PersistentVolumeClaim, error) {
+				return nil, apierrors.NewNotFound(schema.GroupResource{Resource: "persistentvolumeclaims"}, "data")
+			}
+		}, journal.ClaimGone},
+		"another of its name": {func(_ *world, i *journal.Intent) { i.Claim.UID = "another" }, journal.ClaimGone},
+		"stored":              {func(w *world, i *journal.Intent) { w.store.volumes[i.Plans[0].Volume.Name] = i.Plans[0].Volume }, journal.ClaimStored},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.driver.answers = []answer{makesAndFailsWith(codes.DeadlineExceeded)}
+			w.fails("DeadlineExceeded")
+			intent := *w.journal.open[claimUID]
+			c.change(w, &intent)
+			if got, err := w.c.ClaimOf(t.Context(), &intent); err != nil || got != c.want {
+				t.Errorf("it is %d (%v), want %d", got, err, c.want)
 			}
 		})
 	}
