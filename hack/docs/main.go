@@ -75,7 +75,10 @@ func verify(root string) error {
 			errs = append(errs, err)
 		}
 	}
-	return errors.Join(append(errs, checkEvidence(root, "docs/weaknesses.md")...)...)
+	for _, page := range []string{"docs/weaknesses.md", "docs/security.md"} {
+		errs = append(errs, checkEvidence(root, page)...)
+	}
+	return errors.Join(errs...)
 }
 
 // compare returns the first line of a file that is not as it must be.

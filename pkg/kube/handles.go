@@ -70,6 +70,21 @@ func (h *Handles) Holder(handle, except string) (string, error) {
 	return firstBut(keys, except), nil
 }
 
+// Holders returns all PersistentVolumes that the cache shows with that handle.
+func (h *Handles) Holders(handle string) ([]*corev1.PersistentVolume, error) {
+	objects, err := h.volumes.ByIndex(byHandle, handle)
+	if err != nil {
+		return nil, fmt.Errorf("looking for PersistentVolumes of volume %q: %w", handle, err)
+	}
+	var holders []*corev1.PersistentVolume
+	for _, object := range objects {
+		if volume, ok := object.(*corev1.PersistentVolume); ok {
+			holders = append(holders, volume)
+		}
+	}
+	return holders, nil
+}
+
 func firstBut(names []string, except string) string {
 	for _, name := range names {
 		if name != except {

@@ -80,6 +80,16 @@ func TestHolder(t *testing.T) {
 	}
 }
 
+func TestHolders(t *testing.T) {
+	a, b := carrier("a", driverName, "h-1"), carrier("b", driverName, "h-1")
+	h := newTestHandles(t, []*corev1.PersistentVolume{a, b, carrier("c", driverName, "h-2")}, nil)
+	for handle, want := range map[string]int{"h-1": 2, "h-2": 1, "h-3": 0} {
+		if got, err := h.Holders(handle); len(got) != want || err != nil {
+			t.Errorf("holders of %s: %v, %v; want %d", handle, got, err, want)
+		}
+	}
+}
+
 // Two that the cache does not show may carry the same volume.
 func TestHolderBesideTheOwnVolume(t *testing.T) {
 	h := newTestHandles(t, nil, []*corev1.PersistentVolume{carrier("a", driverName, "h-1"), carrier("b", driverName, "h-1")})

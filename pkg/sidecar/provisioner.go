@@ -27,6 +27,7 @@ type provisioner struct {
 func (p *process) newProvisioner(s shared, stop <-chan struct{}) (*provisioner, error) {
 	c := &provisioner{guard: p.newGuard()}
 	c.journal = p.newJournal(c.judge(p))
+	handles := kube.NewHandles(p.clients, p.informers, p.session.Info().Name, p.inTree)
 	c.provision = provision.New(provision.Deps{
 		Claims:     p.informers.ClaimLister(),
 		Volumes:    p.informers.VolumeLister(),
@@ -38,7 +39,7 @@ func (p *process) newProvisioner(s shared, stop <-chan struct{}) (*provisioner, 
 		Capacity:   p.roomOfNode(stop),
 		Secrets:    s.secrets,
 		Store:      s.volumes,
-		Handles:    kube.NewHandles(p.clients, p.informers, p.session.Info().Name, p.inTree),
+		Handles:    handles,
 		ClaimStore: s.claims,
 		Journal:    c.journal,
 		Events:     p.events,
@@ -55,6 +56,7 @@ func (p *process) newProvisioner(s shared, stop <-chan struct{}) (*provisioner, 
 		Volumes:     p.informers.VolumeLister(),
 		Classes:     p.informers.ClassLister(),
 		Attachments: p.informers,
+		Handles:     handles,
 		InTree:      p.inTree,
 		Driver:      s.driver,
 		Secrets:     s.secrets,

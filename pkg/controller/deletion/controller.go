@@ -27,6 +27,7 @@ type Deps struct {
 	Volumes     corelisters.PersistentVolumeLister
 	Classes     storagelisters.StorageClassLister
 	Attachments Attachments
+	Handles     Handles
 	InTree      InTree
 
 	Driver  csi.Volumes
@@ -43,6 +44,11 @@ type Deps struct {
 // Attachments tells to which nodes a volume is attached.
 type Attachments interface {
 	AttachedTo(volume string) ([]string, error)
+}
+
+// Handles tells which PersistentVolumes have a volume, by its handle; see [kube.Handles].
+type Handles interface {
+	Holders(handle string) ([]*corev1.PersistentVolume, error)
 }
 
 // InTree shows what is the in-tree plugin's whose place the driver has taken as the
@@ -164,8 +170,13 @@ func (c *Controller) gather(ctx context.Context, volume *corev1.PersistentVolume
 	if err != nil {
 		return deletion.Input{}, err
 	}
+	sharers, err := c.sharers(volume, shown)
+	if err != nil {
+		return deletion.Input{}, err
+	}
 	return deletion.Input{
 		Volume:       shown,
+		SharedWith:   sharers,
 		Plugin:       c.deps.InTree.PluginOf(volume),
 		Class:        class,
 		AttachedTo:   nodes,
@@ -173,6 +184,26 @@ func (c *Controller) gather(ctx context.Context, volume *corev1.PersistentVolume
 		Capabilities: c.config.Capabilities,
 		Home:         c.config.Home,
 	}, nil
+}
+
+// sharers names the other PersistentVolumes that have the same volume, which shown is as
+// the driver sees it, and will not have it deleted themselves. The handles of another
+// node's driver are names of other volumes.
+func (c *Controller) sharers(volume, shown *corev1.PersistentVolume) ([]string, error) {
+	if shown.Spec.CSI == nil {
+		return nil, nil
+	}
+	holders, err := c.deps.Handles.Holders(shown.Spec.CSI.VolumeHandle)
+	if err != nil {
+		return nil, err
+	}
+	var sharers []string
+	for _, holder := range holders {
+		if holder.Name != volume.Name && !deletion.Due(holder) && c.config.Home.Reaches(holder.Spec.NodeAffinity) {
+			sharers = append(sharers, holder.Name)
+		}
+	}
+	return sharers, nil
 }
 
 // class returns the class of that name; nil when there is none.

@@ -145,6 +145,45 @@ func TestRejected(t *testing.T) {
 	}
 }
 
+// A volume that another PersistentVolume has, too, such as one made by hand, is not deleted
+// with the first of them.
+func TestSharedVolume(t *testing.T) {
+	again := func(change func(*corev1.PersistentVolume)) *corev1.PersistentVolume {
+		volume := newVolume()
+		volume.Name, volume.UID = "by-hand", "uid-2"
+		change(volume)
+		return volume
+	}
+	for name, test := range map[string]struct {
+		other  *corev1.PersistentVolume
+		shared bool
+	}{
+		"bound":                 {again(bound), true},
+		"retained":              {again(retained), true},
+		"to be deleted as well": {again(func(*corev1.PersistentVolume) {}), false},
+		"of another volume":     {again(func(v *corev1.PersistentVolume) { bound(v); v.Spec.CSI.VolumeHandle = "h-2" }), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, nil)
+			w.put(w.volumes, test.other)
+			if !test.shared {
+				w.succeed()
+				w.expectCalls(all()...)
+				return
+			}
+			message := `volume "h-1" is not deleted for PersistentVolume "pv-1", as it is also that of PersistentVolume by-hand: to keep the volume, set the reclaim policy of "pv-1" to Retain and delete it; to delete the volume, delete the other ones first`
+			w.failing(message, controller.ClassChanged("fast"))
+			w.expectCalls()
+			w.expectWarnings(message)
+			if err := w.volumes.Delete(test.other); err != nil {
+				t.Fatal(err)
+			}
+			w.succeed()
+			w.expectCalls(all()...)
+		})
+	}
+}
+
 // The Secret of a volume that does not name one is that of its class.
 func TestSecret(t *testing.T) {
 	const prefix = names.ParameterPrefix + "provisioner-secret-"

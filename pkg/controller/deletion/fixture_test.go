@@ -101,7 +101,7 @@ func newWorld(t *testing.T, change func(*corev1.PersistentVolume)) *world {
 	w.deps = deletion.Deps{
 		Volumes:     corelisters.NewPersistentVolumeLister(w.volumes),
 		Classes:     storagelisters.NewStorageClassLister(w.classes),
-		Attachments: w, InTree: kube.NewInTree(driverName), Driver: w, Secrets: w, Store: volumeStore{w}, Journal: w, Events: w,
+		Attachments: w, Handles: w, InTree: kube.NewInTree(driverName), Driver: w, Secrets: w, Store: volumeStore{w}, Journal: w, Events: w,
 		Metrics: metrics.New().Volumes, Locks: &controller.VolumeLocks{},
 		Clock: w.clock,
 	}
@@ -114,6 +114,17 @@ func newWorld(t *testing.T, change func(*corev1.PersistentVolume)) *world {
 	w.put(w.volumes, volume)
 	t.Cleanup(w.checkSecrecy)
 	return w
+}
+
+// Holders implements deletion.Handles: what the informer shows.
+func (w *world) Holders(handle string) ([]*corev1.PersistentVolume, error) {
+	var holders []*corev1.PersistentVolume
+	for _, object := range w.volumes.List() {
+		if volume := object.(*corev1.PersistentVolume); volume.Spec.CSI != nil && volume.Spec.CSI.VolumeHandle == handle {
+			holders = append(holders, volume)
+		}
+	}
+	return holders, w.fail["holders"]
 }
 
 // newVolume is due: released, to be deleted, and it has the finalizer and a

@@ -26,7 +26,10 @@ type Input struct {
 	Class *storagev1.StorageClass
 	// AttachedTo names the nodes that the volume is attached to, by any
 	// VolumeAttachment, whether it is being deleted or not.
-	AttachedTo   []string
+	AttachedTo []string
+	// SharedWith names other PersistentVolumes that have the same volume, and do not have
+	// it deleted themselves.
+	SharedWith   []string
 	Driver       string
 	Capabilities capability.Set
 	// Home is the own node in node deployment; nil outside of it.
@@ -79,6 +82,10 @@ func Decide(in Input) Decision {
 	}
 	if in.Capabilities.PublishUnpublish && len(in.AttachedTo) > 0 {
 		return Decision{Verdict: Wait, Err: fmt.Errorf("PersistentVolume %q is still attached to node %s: it is deleted as soon as its VolumeAttachment is gone", in.Volume.Name, strings.Join(slices.Sorted(slices.Values(in.AttachedTo)), ", "))}
+	}
+	if len(in.SharedWith) > 0 {
+		return Decision{Verdict: Reject, Err: fmt.Errorf("volume %q is not deleted for PersistentVolume %q, as it is also that of PersistentVolume %s: to keep the volume, set the reclaim policy of %q to Retain and delete it; to delete the volume, delete the other ones first",
+			in.Volume.Spec.CSI.VolumeHandle, in.Volume.Name, strings.Join(slices.Sorted(slices.Values(in.SharedWith)), ", "), in.Volume.Name)}
 	}
 	ref, err := secret(in)
 	if err != nil {
