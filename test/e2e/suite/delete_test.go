@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"context"
 	"slices"
 	"testing"
 
@@ -121,7 +122,7 @@ func (s *scene) released(name, driver string, annotations map[string]string) *co
 	}, metav1.CreateOptions{})
 	s.must(err)
 	s.Cleanup(func() {
-		_ = client.Delete(s.T.Context(), volume.Name, metav1.DeleteOptions{})
+		_ = client.Delete(context.WithoutCancel(s.ctx), volume.Name, metav1.DeleteOptions{})
 	})
 	s.until(volume.Name+" is released", func() (bool, error) {
 		volume, err = client.Get(s.ctx, volume.Name, metav1.GetOptions{})

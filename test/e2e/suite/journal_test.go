@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"os/exec"
@@ -232,20 +231,7 @@ func TestDeletionWaitsForTheJournal(t *testing.T) {
 func TestJournalWithoutItsRole(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	s.apply(fmt.Sprintf(`
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: roleless, namespace: %[1]s}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: %[1]s}
-subjects:
-- {kind: ServiceAccount, name: roleless, namespace: %[1]s}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: csi-provisioner}
-`, s.id))
-	kubeconfig, err := shared.Cluster.KubeconfigFor(s.ctx, s.id, "roleless")
-	s.must(err)
+	kubeconfig := s.roleless()
 	class := s.class("sc", nil)
 	t.Run("required", func(t *testing.T) {
 		output, err := exec.Command(shared.Program("csi-provisioner"), "--kubeconfig="+kubeconfig, "--csi-address="+s.driver.Socket, "--provisioning-journal=required").CombinedOutput()

@@ -3,6 +3,7 @@ package suite
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -55,7 +56,7 @@ func (s *scene) putBatch(name string, content map[string][]byte, node ...string)
 	}, metav1.CreateOptions{})
 	s.must(err)
 	s.Cleanup(func() {
-		_ = shared.Client.CoreV1().ConfigMaps("default").Delete(s.T.Context(), name, metav1.DeleteOptions{})
+		_ = shared.Client.CoreV1().ConfigMaps("default").Delete(context.WithoutCancel(s.ctx), name, metav1.DeleteOptions{})
 	})
 }
 
@@ -73,6 +74,18 @@ func (s *scene) lived(class string) (*corev1.PersistentVolumeClaim, *corev1.Pers
 	s.journalEmpty()
 	s.must(sidecar.Kill())
 	return claim, volume, batches[0]
+}
+
+// orphaned returns a claim that is gone, the volume of which has neither a PersistentVolume
+// nor a record, and the record that there was.
+func (s *scene) orphaned() (*corev1.PersistentVolumeClaim, corev1.ConfigMap) {
+	s.Helper()
+	claim := s.killedIn(s.class("sc", nil, "reclaimPolicy: Delete"))
+	genuine := s.batches()[0]
+	s.must(shared.Client.CoreV1().ConfigMaps("default").Delete(s.ctx, genuine.Name, metav1.DeleteOptions{}))
+	s.deleteClaim(claim.Name)
+	s.claimGone(claim.Name)
+	return claim, genuine
 }
 
 // unharmed fails if the volume with that handle was, or is to be, deleted.
@@ -107,7 +120,7 @@ func (s *scene) moved(claim *corev1.PersistentVolumeClaim, volume *corev1.Persis
 	again.Spec.ClaimRef = &corev1.ObjectReference{Kind: "PersistentVolumeClaim", Namespace: s.id, Name: "to-come"}
 	again, err = client.Create(s.ctx, again, metav1.CreateOptions{})
 	s.must(err)
-	s.Cleanup(func() { _ = client.Delete(s.T.Context(), again.Name, metav1.DeleteOptions{}) })
+	s.Cleanup(func() { _ = client.Delete(context.WithoutCancel(s.ctx), again.Name, metav1.DeleteOptions{}) })
 	return again
 }
 
@@ -137,7 +150,7 @@ func (s *scene) victims() map[string]string {
 	s.must(err)
 	s.Cleanup(func() {
 		for name := range victims {
-			_ = shared.Client.CoreV1().PersistentVolumes().Delete(s.T.Context(), name, metav1.DeleteOptions{})
+			_ = shared.Client.CoreV1().PersistentVolumes().Delete(context.WithoutCancel(s.ctx), name, metav1.DeleteOptions{})
 		}
 	})
 	note(static)
@@ -237,17 +250,13 @@ func TestForgedRecordsOfANode(t *testing.T) {
 	}
 }
 
-// TestRecordsOfOthers: one of another cluster is signed by the key that was copied with it, as a whole
-// namespace is when it is restored in another cluster; and, in this cluster, by another
-// installation of the driver in another namespace.
+// TestRecordsOfOthers: records of another cluster, signed by the key that was copied with
+// them, as when a whole namespace is restored elsewhere; of another namespace; and of
+// another driver.
 func TestRecordsOfOthers(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	claim := s.killedIn(s.class("sc", nil, "reclaimPolicy: Delete"))
-	genuine := s.batches()[0]
-	s.must(shared.Client.CoreV1().ConfigMaps("default").Delete(s.ctx, genuine.Name, metav1.DeleteOptions{}))
-	s.deleteClaim(claim.Name)
-	s.claimGone(claim.Name)
+	claim, genuine := s.orphaned()
 	key, err := shared.Client.CoreV1().Secrets("default").Get(s.ctx, "csi-provisioner-journal-key", metav1.GetOptions{})
 	s.must(err)
 	content := map[string][]byte{}
@@ -312,11 +321,7 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: admin}
 func TestDecisionsOnRecords(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	claim := s.killedIn(s.class("sc", nil, "reclaimPolicy: Delete"))
-	genuine := s.batches()[0]
-	s.must(shared.Client.CoreV1().ConfigMaps("default").Delete(s.ctx, genuine.Name, metav1.DeleteOptions{}))
-	s.deleteClaim(claim.Name)
-	s.claimGone(claim.Name)
+	claim, genuine := s.orphaned()
 	name, made := "aside-"+s.id, "pvc-"+string(claim.UID)
 	content := map[string][]byte{
 		string(claim.UID): s.value(records.Forge(genuine.BinaryData[string(claim.UID)], records.Forgery{Claim: referTo(claim), Volume: made})),

@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -10,41 +11,49 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
+// roleless is the kubeconfig of a service account that has the sidecar's rights in the
+// cluster, and none in its namespace.
+func (s *scene) roleless() string {
+	s.Helper()
+	s.apply(fmt.Sprintf(`
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: roleless, namespace: %[1]s}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: %[1]s}
+subjects:
+- {kind: ServiceAccount, name: roleless, namespace: %[1]s}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: csi-provisioner}
+`, s.id))
+	s.Cleanup(func() {
+		_ = shared.Client.RbacV1().ClusterRoleBindings().Delete(context.WithoutCancel(s.ctx), s.id, metav1.DeleteOptions{})
+	})
+	kubeconfig, err := shared.Cluster.KubeconfigFor(s.ctx, s.id, "roleless")
+	s.must(err)
+	return kubeconfig
+}
+
 // TestRightsThatGoAway: a sidecar that has to record volumes waits for the right to it, says
 // so wherever people look, and goes on by itself when the right is back.
 func TestRightsThatGoAway(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
-	s.apply(fmt.Sprintf(`
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: borrower, namespace: %[1]s}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: borrower-%[1]s}
-subjects:
-- {kind: ServiceAccount, name: borrower, namespace: %[1]s}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: csi-provisioner}
-`, s.id))
+	kubeconfig := s.roleless()
 	grant := fmt.Sprintf(`
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
-metadata: {name: borrower-%[1]s, namespace: default}
+metadata: {name: %[1]s, namespace: default}
 subjects:
-- {kind: ServiceAccount, name: borrower, namespace: %[1]s}
+- {kind: ServiceAccount, name: roleless, namespace: %[1]s}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: csi-provisioner}
 `, s.id)
 	revoke := func() error {
-		return shared.Client.RbacV1().RoleBindings("default").Delete(s.T.Context(), "borrower-"+s.id, metav1.DeleteOptions{})
+		return shared.Client.RbacV1().RoleBindings("default").Delete(context.WithoutCancel(s.ctx), s.id, metav1.DeleteOptions{})
 	}
-	s.Cleanup(func() {
-		_ = revoke()
-		_ = shared.Client.RbacV1().ClusterRoleBindings().Delete(s.T.Context(), "borrower-"+s.id, metav1.DeleteOptions{})
-	})
+	s.Cleanup(func() { _ = revoke() })
 	s.apply(grant)
-	kubeconfig, err := shared.Cluster.KubeconfigFor(s.ctx, s.id, "borrower")
-	s.must(err)
 	class := s.class("sc", nil)
 	sidecar := s.namedSidecar("sidecar-"+s.id, "--kubeconfig="+kubeconfig, "--provisioning-journal=required")
 	expect := func(when, ready, metric string, status int) {
@@ -66,7 +75,7 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: csi-provisioner
 	s.until("the rights are gone", func() (bool, error) {
 		review, err := shared.Client.AuthorizationV1().SubjectAccessReviews().Create(s.ctx, &authorizationv1.SubjectAccessReview{
 			Spec: authorizationv1.SubjectAccessReviewSpec{
-				User:               "system:serviceaccount:" + s.id + ":borrower",
+				User:               "system:serviceaccount:" + s.id + ":roleless",
 				ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: "default", Verb: "create", Resource: "configmaps"},
 			},
 		}, metav1.CreateOptions{})

@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"testing"
@@ -94,7 +95,7 @@ spec:
   claimRef: {apiVersion: v1, kind: PersistentVolumeClaim, namespace: %s, name: c, uid: %q}
 `, name, s.id, driver, s.id, claimUID))
 	s.Cleanup(func() {
-		_ = shared.Client.CoreV1().PersistentVolumes().Delete(s.T.Context(), name, metav1.DeleteOptions{})
+		_ = shared.Client.CoreV1().PersistentVolumes().Delete(context.WithoutCancel(s.ctx), name, metav1.DeleteOptions{})
 	})
 }
 
