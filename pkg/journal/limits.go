@@ -29,6 +29,9 @@ const (
 	// come near it: what this process writes has higher ones.
 	maxGeneration = 1 << 53
 	maxUnsigned   = 1 << 40
+	// maxUnsignedOfClaim is the number of records of one claim that nobody has signed. An
+	// older version has mostly one, and some more where it has crashed.
+	maxUnsignedOfClaim = 8
 	// maxName is the length of a name, a UID or a handle in bytes. The API server takes
 	// names up to 253, and the CSI specification wants handles up to 128.
 	maxName = 1024

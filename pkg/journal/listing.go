@@ -24,15 +24,15 @@ type listing struct {
 	found          []found
 	// kept is the number of those of found that are not acted upon.
 	kept int
+	// unsigned is the number of records of each claim that nobody has signed.
+	unsigned map[types.UID]int
 	// err is why not all records could be judged.
 	err error
 }
 
 // list looks at all batches.
 func (j *Journal) list(ctx context.Context, reader Reader) (*listing, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	l := &listing{journal: j, reader: reader, seen: map[string]struct{}{}}
+	l := &listing{journal: j, reader: reader, seen: map[string]struct{}{}, unsigned: map[types.UID]int{}}
 	if err := j.options.Store.Each(ctx, func(batch kube.Batch) { l.see(ctx, batch) }); err != nil {
 		return nil, fmt.Errorf("reading the journal: %w", err)
 	}
@@ -53,7 +53,22 @@ func (l *listing) see(ctx context.Context, batch kube.Batch) {
 	default:
 		l.again = append(l.again, batch.Name)
 	}
-	l.take(batch.Name, l.reader.read(ctx, batch, keys))
+	all := read(l.reader.Signer, batch, keys)
+	for n := range all {
+		l.judge(ctx, &all[n])
+	}
+	l.take(batch.Name, all)
+}
+
+// judge asks about a record. To ask about one that nobody has signed takes requests to the
+// API server, so that there may not be many about one claim.
+func (l *listing) judge(ctx context.Context, f *found) {
+	if f.err == nil && !f.origin.Signed && l.reader.Signer != nil {
+		l.unsigned[f.uid]++
+		f.err = within("the number of records of the claim that are not signed", int64(l.unsigned[f.uid]), maxUnsignedOfClaim)
+		f.aside = f.err != nil
+	}
+	l.reader.judge(ctx, f)
 }
 
 // take adds what was found, but of records that are not acted upon not more than anybody

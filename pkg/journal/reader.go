@@ -44,21 +44,13 @@ type Record struct {
 // not, in order.
 func (r Reader) Read(ctx context.Context, batch kube.Batch) []Record {
 	var all []Record
-	for _, f := range r.read(ctx, batch, keysOf(batch)) {
+	for _, f := range read(r.Signer, batch, keysOf(batch)) {
+		r.judge(ctx, &f)
 		record := Record{Batch: f.batch, Claim: f.uid, Intent: f.intent, Origin: f.origin}
 		if f.err != nil {
 			record.Kept = f.kept()
 		}
 		all = append(all, record)
-	}
-	return all
-}
-
-// read returns some of the records of a batch.
-func (r Reader) read(ctx context.Context, batch kube.Batch, keys []types.UID) []found {
-	all := read(r.Signer, batch, keys)
-	for n := range all {
-		r.judge(ctx, &all[n])
 	}
 	return all
 }

@@ -211,3 +211,22 @@ func TestRecordsThatCanNotBeJudged(t *testing.T) {
 		d.stop()
 	})
 }
+
+// TestFewUnsignedRecordsOfAClaim: to judge one takes requests.
+func TestFewUnsignedRecordsOfAClaim(t *testing.T) {
+	story(t, func(t *testing.T) {
+		judged := 0
+		d := open(t, newShelf(), func(o *Options) {
+			withKey(1)(o)
+			o.Judge = func(context.Context, *Intent, Origin) error { judged++; return nil }
+		})
+		for n := range 50 {
+			d.shelf.put(map[string]map[string][]byte{fmt.Sprint("forged-", n): written(t, intent(1), 1)})
+		}
+		d.takesOver(intent(1))
+		if n := d.Count(SetAside); judged != maxUnsignedOfClaim || n != 50-maxUnsignedOfClaim {
+			t.Errorf("%d records are judged and %d set aside", judged, n)
+		}
+		d.stop()
+	})
+}

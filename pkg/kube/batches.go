@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"strings"
+	"time"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -116,11 +117,14 @@ type Batch struct {
 // in a ConfigMap, whoever writes it, and a page is in memory twice.
 const pageOfBatches = 4
 
+// pageTimeout bounds the request for a page.
+const pageTimeout = 10 * time.Second
+
 // Each calls see for each batch of the driver. Not all of them are in memory at a time.
 func (s *Batches) Each(ctx context.Context, see func(Batch)) error {
 	options := metav1.ListOptions{LabelSelector: s.selector, Limit: pageOfBatches}
 	for {
-		page, err := s.client.CoreV1().ConfigMaps(s.namespace).List(ctx, options)
+		page, err := s.page(ctx, options)
 		if err != nil {
 			return fmt.Errorf("listing the ConfigMaps of namespace %s with label %s: %w", s.namespace, options.LabelSelector, err)
 		}
@@ -132,6 +136,12 @@ func (s *Batches) Each(ctx context.Context, see func(Batch)) error {
 			return nil
 		}
 	}
+}
+
+func (s *Batches) page(ctx context.Context, options metav1.ListOptions) (*corev1.ConfigMapList, error) {
+	ctx, cancel := context.WithTimeout(ctx, pageTimeout)
+	defer cancel()
+	return s.client.CoreV1().ConfigMaps(s.namespace).List(ctx, options)
 }
 
 // ErrNoAccess is wrapped by the error of [Batches.Access] when a right is

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -11,8 +12,17 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/provision"
 )
 
-// ClaimOf looks at the API server what has become of the claim of a record.
+// lookTimeout bounds a request about a record.
+const lookTimeout = 10 * time.Second
+
+// ClaimOf looks at the API server what has become of the claim of a record, if the cache
+// shows one.
 func (c *Controller) ClaimOf(ctx context.Context, intent *journal.Intent) (journal.ClaimState, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	if shown, err := intent.Claim.Find(c.deps.Claims); err != nil || shown == nil {
+		return journal.ClaimGone, err
+	}
 	claim, err := c.deps.ClaimStore.Get(ctx, intent.Claim.Namespace, intent.Claim.Name)
 	switch {
 	case apierrors.IsNotFound(err), err == nil && claim.UID != intent.Claim.UID:

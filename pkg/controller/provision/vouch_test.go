@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -100,6 +101,10 @@ func TestClaimOf(t *testing.T) {
 		want   journal.ClaimState
 	}{
 		"waits": {func(*world, *journal.Intent) {}, journal.ClaimWaits},
+		"shown no more": {func(w *world, _ *journal.Intent) {
+			w.deleteClaim()
+			w.live = func() (*corev1.PersistentVolumeClaim, error) { return nil, errors.New("the API server is asked") }
+		}, journal.ClaimGone},
 		"gone, but shown": {func(w *world, _ *journal.Intent) {
 			w.live = func() (*corev1.PersistentVolumeClaim, error) {
 				return nil, apierrors.NewNotFound(schema.GroupResource{Resource: "persistentvolumeclaims"}, "data")
