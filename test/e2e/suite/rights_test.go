@@ -95,3 +95,27 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: csi-provisioner
 	s.boundToOne(waiting)
 	expect("when they are back", "ok", "1", http.StatusOK)
 }
+
+// TestJournalMetricWhereNothingIsCreated: a standby tells whether it will record volumes, and
+// a sidecar that creates none says nothing of a journal.
+func TestJournalMetricWhereNothingIsCreated(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.namedSidecar("leader-"+s.id, "--leader-election")
+	for name, c := range map[string]struct {
+		flags []string
+		want  bool
+	}{
+		"standby":  {[]string{"--leader-election"}, true},
+		"expander": {[]string{"--controllers=resizer"}, false},
+	} {
+		_, metrics, err := s.namedSidecar(name+"-"+s.id, c.flags...).Get("/metrics")
+		s.must(err)
+		if strings.Contains(metrics, "\ncsi_provisioner_journal_enabled 0") {
+			t.Errorf("the %s says that volumes are not recorded", name)
+		}
+		if got := strings.Contains(metrics, "\ncsi_provisioner_journal_enabled 1"); got != c.want {
+			t.Errorf("the %s says that volumes are recorded: %t, want %t", name, got, c.want)
+		}
+	}
+}
