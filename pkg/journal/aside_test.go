@@ -179,3 +179,23 @@ func TestBatchThatIsBeingWrittenIsListed(t *testing.T) {
 		d.stop()
 	})
 }
+
+// What it holds is known as soon as the answer has come: it is not taken up for another one's.
+func TestBatchThatIsListedBeforeItsAnswer(t *testing.T) {
+	story(t, func(t *testing.T) {
+		d := open(t, newShelf(), nil)
+		name := d.options.Prefix + "1"
+		d.shelf.put(map[string]map[string][]byte{name: written(t, intent(1), 1)})
+		l, err := d.list(t.Context(), d.Reader(Trust))
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.begin(intent(1))
+		if intents := d.adopt(t.Context(), l); len(intents) > 0 {
+			t.Errorf("taken over is %+v", intents)
+		}
+		time.Sleep(time.Minute)
+		d.recorded(string(uid(1)))
+		d.stop()
+	})
+}

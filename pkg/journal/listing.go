@@ -44,14 +44,15 @@ func (j *Journal) list(ctx context.Context, reader Reader) (*listing, error) {
 
 func (l *listing) see(ctx context.Context, batch kube.Batch) {
 	l.seen[batch.Name] = struct{}{}
-	unknown, keys := l.journal.toJudge(batch)
-	switch {
-	case unknown:
-		l.unknown = append(l.unknown, batch.Name)
-	case keys == nil:
+	keys := keysOf(batch)
+	switch l.journal.careOf(batch.Name) {
+	case ours:
 		return
-	default:
+	case nobodys:
+		l.unknown = append(l.unknown, batch.Name)
+	case keeping:
 		l.again = append(l.again, batch.Name)
+		keys = l.journal.toJudgeAgain(batch.Name, keys)
 	}
 	all := read(l.reader.Signer, batch, keys)
 	for n := range all {
@@ -94,22 +95,43 @@ func (l *listing) take(batch string, all []found) {
 	}
 }
 
-// toJudge tells which records of a batch are to be judged: all of one that nobody takes
-// care of, and those that are kept, of any other. What this process is writing, or has
-// just deleted, it knows.
-func (j *Journal) toJudge(batch kube.Batch) (unknown bool, keys []types.UID) {
+// care is who takes care of a batch.
+type care uint8
+
+const (
+	// nobodys: all of its records are to be judged.
+	nobodys care = iota
+	// ours: this process knows what it holds, is just writing it, or has written it and
+	// not got the answer yet.
+	ours
+	// keeping: so it does, but for the records that are kept, which are judged again.
+	keeping
+)
+
+func (j *Journal) careOf(batch string) care {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	s, known := j.stored[batch.Name]
-	if !known {
-		_, gone := j.gone[batch.Name]
-		return gone || !strings.HasPrefix(batch.Name, j.options.Prefix), keysOf(batch)
+	s, known := j.stored[batch]
+	_, gone := j.gone[batch]
+	switch {
+	case known && len(s.kept) > 0:
+		return keeping
+	case known, !gone && strings.HasPrefix(batch, j.options.Prefix):
+		return ours
 	}
-	if len(s.kept) == 0 {
-		return false, nil
+	return nobodys
+}
+
+// toJudgeAgain returns those of the keys of a batch whose records are kept.
+func (j *Journal) toJudgeAgain(batch string, keys []types.UID) []types.UID {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	s, known := j.stored[batch]
+	if !known {
+		return nil // It has been deleted meanwhile.
 	}
 	_, others := s.kept[allOthers]
-	return false, slices.DeleteFunc(keysOf(batch), func(uid types.UID) bool {
+	return slices.DeleteFunc(keys, func(uid types.UID) bool {
 		_, counts := s.keys[uid]
 		_, kept := s.kept[uid]
 		return counts || !kept && !others
