@@ -199,3 +199,16 @@ func TestBatchThatIsListedBeforeItsAnswer(t *testing.T) {
 		d.stop()
 	})
 }
+
+// An API server that does not answer about the key must not keep the process from going on.
+func TestKeyIsAskedForInTime(t *testing.T) {
+	story(t, func(t *testing.T) {
+		d := open(t, newShelf(), func(o *Options) {
+			o.Key = func(ctx context.Context) ([]byte, error) { <-ctx.Done(); return nil, ctx.Err() }
+		})
+		if _, err := d.Recover(t.Context()); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Recover: %v", err)
+		}
+		d.stop()
+	})
+}

@@ -58,7 +58,9 @@ func (j *Journal) findKey(ctx context.Context) (*Signer, error) {
 	if signer := j.currentSigner(); signer != nil || j.options.Key == nil {
 		return signer, nil
 	}
-	key, err := j.options.Key(ctx)
+	asking, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	key, err := j.options.Key(asking)
 	j.mu.Lock()
 	told := j.keyless
 	if err == nil {

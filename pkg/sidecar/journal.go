@@ -130,8 +130,12 @@ func reasonOf(problem error) string {
 	return names.ReasonJournalUnavailable
 }
 
-// prepare takes over what the process that worked before has begun.
+// prepare takes over what the process that worked before has begun. As nothing is under way
+// yet, the end of stop ends it at once.
 func (c *provisioner) prepare(ctx, stop context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(stop, func() { cancel(context.Cause(stop)) })()
 	if err := c.provision.TakeOver(); err != nil {
 		return err
 	}
@@ -143,8 +147,6 @@ func (c *provisioner) prepare(ctx, stop context.Context) error {
 		klog.FromContext(ctx).Error(err, "Waiting for the journal: no volume is created before it has been read")
 		select {
 		case <-time.After(recoverRetry):
-		case <-stop.Done():
-			return context.Cause(stop)
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

@@ -6,9 +6,13 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/proxy"
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/stage"
 )
 
 // roleless is the kubeconfig of a service account that has the sidecar's rights in the
@@ -117,5 +121,20 @@ func TestJournalMetricWhereNothingIsCreated(t *testing.T) {
 		if got := strings.Contains(metrics, "\ncsi_provisioner_journal_enabled 1"); got != c.want {
 			t.Errorf("the %s says that volumes are recorded: %t, want %t", name, got, c.want)
 		}
+	}
+}
+
+// TestStopBeforeTheJournalIsRead: a sidecar that is told to stop does not wait for an API
+// server that does not answer.
+func TestStopBeforeTheJournalIsRead(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	through := s.proxied()
+	held := through.Add(proxy.Rule{Match: proxy.Match{Method: http.MethodGet, Path: "/secrets/csi-provisioner-journal-key"}, Hold: true})
+	defer held.Remove()
+	sidecar := s.namedSidecar("sidecar-"+s.id, stage.Through(through))
+	s.must(held.Wait(s.ctx, 1))
+	if err := sidecar.Terminate(5 * time.Second); err != nil {
+		t.Errorf("it has ended with: %v", err)
 	}
 }
