@@ -72,10 +72,10 @@ func Run(ctx context.Context, config options.Config, version string) error {
 	}
 	defer p.events.Shutdown()
 	if err := p.openJournal(ctx); err != nil {
-		return err
+		return unlessStopped(ctx, err)
 	}
 	if err := p.watch(ctx, background); err != nil {
-		return err
+		return unlessStopped(ctx, err)
 	}
 	if err := p.lead(ctx, background); err != nil {
 		return err
