@@ -14,9 +14,12 @@ import (
 // intents; each is returned once. It is to be called before anything is begun,
 // and from time to time: what a former leader was writing when it lost its lease
 // may come late. So an intent may be of a claim that has one already, open or ended: it
-// holds what is new, and its plans are to be added to those that may have made the volume. Without the right to use the store the error wraps
-// [kube.ErrNoAccess]; an optional journal goes on without it, but not before it has
-// been missing for some seconds, in which there is another error.
+// holds what is new, and its plans are to be added to those that may have made the volume.
+// Records that do not count are judged again each time.
+//
+// Without the right to use the store the error wraps [kube.ErrNoAccess]; an optional
+// journal goes on without it, but not before it has been missing for some seconds, in
+// which there is another error.
 func (j *Journal) Recover(ctx context.Context) ([]*Intent, error) {
 	if j.options.Store == nil {
 		return nil, nil
