@@ -143,6 +143,9 @@ func read(signer *Signer, batch kube.Batch, keys []types.UID) []found {
 		f := u.entry(string(uid), batch.Content[string(uid)], terms)
 		f.batch, f.uid, f.count = batch.Name, uid, 1
 		f.origin.Signed = f.origin.Signed && signed
+		if f.unsigned = signer != nil && !f.origin.Signed; f.unsigned {
+			f.replaces = nil // It can't say of others that they do not count any more.
+		}
 		if f.err != nil && termsErr != nil {
 			f.err = termsErr
 		}

@@ -64,7 +64,7 @@ func (l *listing) see(ctx context.Context, batch kube.Batch) {
 // judge asks about a record. To ask about one that nobody has signed takes requests to the
 // API server, so that there may not be many about one claim.
 func (l *listing) judge(ctx context.Context, f *found) {
-	if f.err == nil && !f.origin.Signed && l.reader.Signer != nil {
+	if f.err == nil && f.unsigned {
 		l.unsigned[f.uid]++
 		f.err = within("the number of records of the claim that are not signed", int64(l.unsigned[f.uid]), maxUnsignedOfClaim)
 		f.aside = f.err != nil

@@ -10,6 +10,14 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 )
 
+// Judge tells whether a record that was read may be acted upon. With an error it is set
+// aside: it stays, does not count, and is judged again whenever the journal is read. Intent
+// may be changed to what is certain of it.
+type Judge func(ctx context.Context, intent *Intent, origin Origin) error
+
+// Trust is a [Judge] for which every record may be acted upon.
+func Trust(context.Context, *Intent, Origin) error { return nil }
+
 // Reader reads batches, and takes care of none.
 type Reader struct {
 	// Signer tells which records are signed.
@@ -59,10 +67,6 @@ func (r Reader) Read(ctx context.Context, batch kube.Batch) []Record {
 func (r Reader) judge(ctx context.Context, f *found) {
 	if f.err != nil {
 		return
-	}
-	if f.unsigned = r.Signer != nil && !f.origin.Signed; f.unsigned {
-		// It does not say of others that they do not count any more.
-		f.replaces = nil
 	}
 	f.err = r.Judge(ctx, f.intent, f.origin)
 	f.aside = f.err != nil

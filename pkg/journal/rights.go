@@ -96,9 +96,9 @@ func (j *Journal) setDenied(ctx context.Context, missing error) (off bool) {
 	switch {
 	case off && !wasOff:
 		j.report(ctx, fmt.Errorf("volumes are created without a record, and one may be lost if this process crashes: %w", missing))
-	case missing != nil && !off && !j.options.Optional:
+	case missing != nil && !j.options.Optional:
 		j.report(ctx, fmt.Errorf("no volume is created before it can be recorded: %w", missing))
-	case missing == nil && (wasOff || wasDenied):
+	case missing == nil && wasDenied:
 		j.report(ctx, nil)
 	}
 	return off

@@ -102,7 +102,7 @@ func (p *process) segmentsOfPlaces() *plan.Segments {
 func (c *publisher) watch(p *process) error { return c.controller.Watch(p.informers) }
 
 // prepare has nothing to do: the objects say all that there is to take over.
-func (c *publisher) prepare(context.Context, context.Context) error { return nil }
+func (c *publisher) prepare(context.Context) error { return nil }
 
 // run: see [part].
 func (c *publisher) run(ctx context.Context, stop <-chan struct{}) { c.controller.Run(ctx, stop) }

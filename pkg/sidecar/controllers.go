@@ -30,7 +30,7 @@ type part interface {
 	watch(p *process) error
 	// prepare takes over from the process that worked before. It is called once,
 	// before run, and the error says why there can be no work.
-	prepare(ctx, stop context.Context) error
+	prepare(ctx context.Context) error
 	// run works until stop is closed or ctx ends.
 	run(ctx context.Context, stop <-chan struct{})
 	// driverBack wakes what waits for the driver.
@@ -114,13 +114,8 @@ func (p *process) work(ctx, stop context.Context) error {
 			return err
 		}
 	}
-	if err := p.waitForSync(ctx, stop); err != nil {
+	if err := p.prepare(ctx, stop, parts); err != nil {
 		return unlessStopped(stop, err)
-	}
-	for _, part := range parts {
-		if err := part.prepare(ctx, stop); err != nil {
-			return unlessStopped(stop, err)
-		}
 	}
 	logger.Info("Working", "driver", p.session.Info().Name, "controllers", p.config.Controllers)
 
@@ -157,13 +152,18 @@ func (p *process) work(ctx, stop context.Context) error {
 	}
 }
 
-// waitForSync waits until the caches are filled, or it is time to stop.
-func (p *process) waitForSync(ctx, stop context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
+// prepare waits until the caches are filled, and has the parts take over. As nothing is under
+// way yet, the end of stop ends it at once.
+func (p *process) prepare(ctx, stop context.Context, parts []part) error {
+	ctx, cancel := endingWith(ctx, stop)
 	defer cancel()
-	defer context.AfterFunc(stop, cancel)()
 	if err := p.informers.WaitForSync(ctx); err != nil {
 		return fmt.Errorf("starting to work: %w", err)
+	}
+	for _, part := range parts {
+		if err := part.prepare(ctx); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -130,12 +130,8 @@ func reasonOf(problem error) string {
 	return names.ReasonJournalUnavailable
 }
 
-// prepare takes over what the process that worked before has begun. As nothing is under way
-// yet, the end of stop ends it at once.
-func (c *provisioner) prepare(ctx, stop context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(stop, func() { cancel(context.Cause(stop)) })()
+// prepare takes over what the process that worked before has begun.
+func (c *provisioner) prepare(ctx context.Context) error {
 	if err := c.provision.TakeOver(); err != nil {
 		return err
 	}

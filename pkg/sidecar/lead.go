@@ -215,9 +215,8 @@ func (e *election) elector(ctx, stop context.Context, c *candidacy) (*leaderelec
 				if !c.state.CompareAndSwap(waiting, begun) {
 					return
 				}
-				ctx, cancel := context.WithCancelCause(ctx)
-				defer context.AfterFunc(electing, func() { cancel(context.Cause(electing)) })()
-				defer cancel(nil)
+				ctx, cancel := endingWith(ctx, electing)
+				defer cancel()
 				leading.Set(1)
 				c.result <- held.during(ctx, func(ctx context.Context) error { return e.work(ctx, stop) })
 				leading.Set(0)

@@ -105,7 +105,7 @@ func (r *resizer) watch(p *process) error {
 
 // prepare has nothing to do: all that is to be taken over is written on the
 // claims and volumes.
-func (r *resizer) prepare(context.Context, context.Context) error { return nil }
+func (r *resizer) prepare(context.Context) error { return nil }
 
 // run: see [part]. Expanding and modifying have a worker pool each, as in
 // external-resizer; the lock of a volume makes them take turns.

@@ -15,13 +15,13 @@ func (b *moves) strangers() {
 	}
 	for _, stored := range s.Records {
 		if s.Backup.IsNone() && !stored.IsNone() && !stored.Forged {
-			b.may(0, "a backup is made of a record", func(s *State) { s.Backup = stored })
+			b.may(0, "a backup is made of a record", func(s *State) { s.Backup, s.Backup.Replaces = stored, 0 })
 		}
 	}
 	if s.Restored < b.model.Restored && free && !s.Backup.IsNone() {
 		b.may(0, "the backup is restored", func(s *State) {
 			restored := s.Backup
-			restored.Replaces, restored.Old = 0, b.model.Old
+			restored.Old = b.model.Old
 			s.put(slot, restored)
 			s.Restored++
 		})

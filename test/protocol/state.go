@@ -97,7 +97,6 @@ func (s *State) put(slot int, r Record) {
 		s.Records[other].Replaces = s.Records[other].Replaces.without(slot)
 	}
 	s.LateRecord.Replaces = s.LateRecord.Replaces.without(slot)
-	s.Backup.Replaces = 0
 	r.Replaces = r.Replaces.without(slot)
 	s.Records[slot] = r
 }

@@ -2,8 +2,8 @@
 // volumes, expand, modify and delete them, while the sidecar is killed at random
 // moments and at named points, and the driver, the API server and etcd fail in
 // many ways. Others write records of the journal: they forge some, and restore those that
-// the sidecar has dropped. Then everything is well again, and what must hold at rest is checked
-// (see [Check]): above all, that the driver has the volumes that have a
+// the sidecar has dropped. Then everything is well again, and what must hold at rest is
+// checked (see [Check]): above all, that the driver has the volumes that have a
 // PersistentVolume, and no others.
 //
 // What happens in a round is a [Plan], which its seed and number determine; when

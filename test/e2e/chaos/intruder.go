@@ -102,13 +102,13 @@ func (i *intruder) intrude(ctx context.Context, kind IntrusionKind) {
 
 // backUp keeps what the sidecar has written.
 func (i *intruder) backUp(ctx context.Context) {
-	list, err := i.client.CoreV1().ConfigMaps(metav1.NamespaceDefault).List(ctx, metav1.ListOptions{LabelSelector: inventory.JournalLabel + "=" + i.driver.Name})
+	batches, err := inventory.Journal(ctx, i.client, i.driver.Name, 0)
 	if err != nil {
 		return
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	for _, batch := range list.Items {
+	for _, batch := range batches {
 		known := slices.ContainsFunc(i.archive, func(kept corev1.ConfigMap) bool { return kept.Name == batch.Name })
 		if !known && !strings.HasPrefix(batch.Name, forgedPrefix) {
 			i.archive = append(i.archive, batch)

@@ -94,15 +94,25 @@ func InNamespace(name string) func(namespace string) bool {
 	return func(namespace string) bool { return namespace == name }
 }
 
-// Batches lists the names of the objects that the journal of a driver has, no more than
-// the limit unless that is 0.
-func Batches(ctx context.Context, client kubernetes.Interface, driver string, limit int64) ([]string, error) {
+// Journal lists the objects that the journal of a driver has, no more than the limit unless
+// that is 0.
+func Journal(ctx context.Context, client kubernetes.Interface, driver string, limit int64) ([]corev1.ConfigMap, error) {
 	list, err := client.CoreV1().ConfigMaps(metav1.NamespaceDefault).List(ctx, metav1.ListOptions{LabelSelector: JournalLabel + "=" + driver, Limit: limit})
 	if err != nil {
 		return nil, fmt.Errorf("listing the journal: %w", err)
 	}
+	return list.Items, nil
+}
+
+// Batches lists the names of the objects that the journal of a driver has, no more than
+// the limit unless that is 0.
+func Batches(ctx context.Context, client kubernetes.Interface, driver string, limit int64) ([]string, error) {
+	batches, err := Journal(ctx, client, driver, limit)
+	if err != nil {
+		return nil, err
+	}
 	var names []string
-	for _, batch := range list.Items {
+	for _, batch := range batches {
 		names = append(names, batch.Name)
 	}
 	return names, nil

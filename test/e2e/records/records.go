@@ -22,8 +22,8 @@ const Terms = "topology"
 // Record is the JSON of one.
 type Record map[string]any
 
-// Read returns what a value says.
-func Read(value []byte) (Record, error) {
+// Text returns the JSON of a value.
+func Text(value []byte) ([]byte, error) {
 	reader, err := gzip.NewReader(bytes.NewReader(value))
 	if err != nil {
 		return nil, fmt.Errorf("decompressing a record: %w", err)
@@ -31,6 +31,15 @@ func Read(value []byte) (Record, error) {
 	text, err := io.ReadAll(reader)
 	if err != nil {
 		return nil, fmt.Errorf("decompressing a record: %w", err)
+	}
+	return text, nil
+}
+
+// Read returns what a value says.
+func Read(value []byte) (Record, error) {
+	text, err := Text(value)
+	if err != nil {
+		return nil, err
 	}
 	var record Record
 	if err := json.Unmarshal(text, &record); err != nil {

@@ -195,21 +195,7 @@ func (s *scene) accountWithoutSecrets() string {
 	}
 	_, err = shared.Client.RbacV1().ClusterRoles().Create(s.ctx, restricted, metav1.CreateOptions{})
 	s.must(err)
-	s.apply(fmt.Sprintf(`
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: restricted, namespace: %[1]s}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: %[1]s}
-subjects:
-- {kind: ServiceAccount, name: restricted, namespace: %[1]s}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: %[1]s}
-`, s.id))
-	path, err := shared.Cluster.KubeconfigFor(s.ctx, s.id, "restricted")
-	s.must(err)
-	return path
+	return s.account("restricted", s.id)
 }
 
 // TestIncapableDriver: a driver without CREATE_DELETE_VOLUME is not called; once

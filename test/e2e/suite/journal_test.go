@@ -1,10 +1,7 @@
 package suite
 
 import (
-	"bytes"
-	"compress/gzip"
 	"errors"
-	"io"
 	"net/http"
 	"os/exec"
 	"strings"
@@ -17,7 +14,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/driver/control"
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/inventory"
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/proxy"
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/records"
 )
 
 // journalWrites matches what is written into the journal.
@@ -28,9 +27,9 @@ func journalWrites(method string) proxy.Match {
 // batches returns the journal of the scene's driver.
 func (s *scene) batches() []corev1.ConfigMap {
 	s.Helper()
-	list, err := shared.Client.CoreV1().ConfigMaps("default").List(s.ctx, metav1.ListOptions{LabelSelector: "csi-provisioner/journal=" + s.driver.Name})
+	batches, err := inventory.Journal(s.ctx, shared.Client, s.driver.Name, 0)
 	s.must(err)
-	return list.Items
+	return batches
 }
 
 // journalEmpty waits until nothing is left in the journal.
@@ -172,9 +171,7 @@ func TestNoRecordNoCall(t *testing.T) {
 
 func (s *scene) unzip(value []byte) string {
 	s.Helper()
-	reader, err := gzip.NewReader(bytes.NewReader(value))
-	s.must(err)
-	text, err := io.ReadAll(reader)
+	text, err := records.Text(value)
 	s.must(err)
 	if len(text) == 0 {
 		s.Error("there is nothing in it")

@@ -19,24 +19,7 @@ import (
 // cluster, and none in its namespace.
 func (s *scene) roleless() string {
 	s.Helper()
-	s.apply(fmt.Sprintf(`
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: roleless, namespace: %[1]s}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: %[1]s}
-subjects:
-- {kind: ServiceAccount, name: roleless, namespace: %[1]s}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: csi-provisioner}
-`, s.id))
-	s.Cleanup(func() {
-		_ = shared.Client.RbacV1().ClusterRoleBindings().Delete(context.WithoutCancel(s.ctx), s.id, metav1.DeleteOptions{})
-	})
-	kubeconfig, err := shared.Cluster.KubeconfigFor(s.ctx, s.id, "roleless")
-	s.must(err)
-	return kubeconfig
+	return s.account("roleless", "csi-provisioner")
 }
 
 // TestRightsThatGoAway: a sidecar that has to record volumes waits for the right to it, says

@@ -69,6 +69,31 @@ func (s *scene) apply(manifests string) {
 	s.must(shared.Apply(s.ctx, manifests))
 }
 
+// account makes a service account that has the rights of a ClusterRole, and returns the path
+// of its kubeconfig.
+func (s *scene) account(name, role string) string {
+	s.Helper()
+	binding := s.id + "-" + name
+	s.apply(fmt.Sprintf(`
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: %[1]s, namespace: %[2]s}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: %[3]s}
+subjects:
+- {kind: ServiceAccount, name: %[1]s, namespace: %[2]s}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: %[4]s}
+`, name, s.id, binding, role))
+	s.Cleanup(func() {
+		_ = shared.Client.RbacV1().ClusterRoleBindings().Delete(context.WithoutCancel(s.ctx), binding, metav1.DeleteOptions{})
+	})
+	kubeconfig, err := shared.Cluster.KubeconfigFor(s.ctx, s.id, name)
+	s.must(err)
+	return kubeconfig
+}
+
 // sidecar starts the sidecar under test, and in the end stops it and checks that
 // it stopped well and kept its secrets.
 func (s *scene) sidecar(flags ...string) *stage.Sidecar {

@@ -254,10 +254,6 @@ func (s *scene) originalOf(class string, changes ...func(*corev1.PersistentVolum
 func (s *scene) restricted(t *testing.T, name, verbs string) string {
 	t.Helper()
 	s.apply(fmt.Sprintf(`
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: %[2]s, namespace: %[1]s}
----
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata: {name: %[1]s-%[2]s}
@@ -270,15 +266,6 @@ rules:
 - {apiGroups: [storage.k8s.io], resources: [storageclasses, csinodes, volumeattachments, volumeattributesclasses], verbs: [get, list, watch]}
 - {apiGroups: [snapshot.storage.k8s.io], resources: [volumesnapshotcontents], verbs: [get]}
 - {apiGroups: [snapshot.storage.k8s.io], resources: [volumesnapshots], verbs: [%[3]s]}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: %[1]s-%[2]s}
-subjects:
-- {kind: ServiceAccount, name: %[2]s, namespace: %[1]s}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: %[1]s-%[2]s}
 `, s.id, name, verbs))
-	kubeconfig, err := shared.Cluster.KubeconfigFor(s.ctx, s.id, name)
-	s.must(err)
-	return kubeconfig
+	return s.account(name, s.id+"-"+name)
 }
