@@ -5,10 +5,6 @@ import (
 	"time"
 )
 
-// Lag is by how much the caches of a process that takes over may be behind the API
-// server. Until then, what the process that worked before may have done is read there.
-const Lag = 5 * time.Second
-
 // Result says when a key shall be reconciled again. The zero value means: when
 // something adds it. A Result counts for errors, too; where it and an error
 // both ask for a retry, the earlier one wins.

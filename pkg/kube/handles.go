@@ -7,7 +7,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/tools/cache"
@@ -121,7 +120,7 @@ const pageOfNames = 2000
 // cache shows is in the index.
 func (h *Handles) uncached(ctx context.Context) (map[string][]string, error) {
 	found := map[string][]string{}
-	resource := h.metadata.Resource(schema.GroupVersionResource{Version: "v1", Resource: "persistentvolumes"})
+	resource := h.metadata.Resource(volumeResource())
 	options := metav1.ListOptions{Limit: pageOfNames}
 	for {
 		page, err := resource.List(ctx, options)

@@ -105,6 +105,12 @@ const drainMargin = 5 * time.Second
 // go on.
 func (p *process) work(ctx, stop context.Context) error {
 	logger := klog.FromContext(ctx)
+	barrier, err := p.raiseBarrier(ctx, stop)
+	if err != nil {
+		return unlessStopped(stop, err)
+	}
+	// Caches that are filled from now on show what the process before has done.
+	p.follow()
 	parts, err := p.newParts(stop.Done())
 	if err != nil {
 		return err
@@ -114,7 +120,7 @@ func (p *process) work(ctx, stop context.Context) error {
 			return err
 		}
 	}
-	if err := p.prepare(ctx, stop, parts); err != nil {
+	if err := p.prepare(ctx, stop, barrier, parts); err != nil {
 		return unlessStopped(stop, err)
 	}
 	logger.Info("Working", "driver", p.session.Info().Name, "controllers", p.config.Controllers)
@@ -152,12 +158,15 @@ func (p *process) work(ctx, stop context.Context) error {
 	}
 }
 
-// prepare waits until the caches are filled, and has the parts take over. As nothing is under
-// way yet, the end of stop ends it at once.
-func (p *process) prepare(ctx, stop context.Context, parts []part) error {
+// prepare waits until the caches show what the process before has done, and has the parts
+// take over. As nothing is under way yet, the end of stop ends it at once.
+func (p *process) prepare(ctx, stop context.Context, barrier *kube.Barrier, parts []part) error {
 	ctx, cancel := endingWith(ctx, stop)
 	defer cancel()
 	if err := p.informers.WaitForSync(ctx); err != nil {
+		return fmt.Errorf("starting to work: %w", err)
+	}
+	if err := again(ctx, "Waiting for the caches to catch up", func() error { return barrier.Wait(ctx, p.informers) }); err != nil {
 		return fmt.Errorf("starting to work: %w", err)
 	}
 	for _, part := range parts {
@@ -166,4 +175,39 @@ func (p *process) prepare(ctx, stop context.Context, parts []part) error {
 		}
 	}
 	return nil
+}
+
+// raiseBarrier returns the barrier that the caches have to be past: from when this process
+// has the leases, nobody else changes what it depends on.
+func (p *process) raiseBarrier(ctx, stop context.Context) (barrier *kube.Barrier, err error) {
+	ctx, cancel := endingWith(ctx, stop)
+	defer cancel()
+	err = again(ctx, "Waiting for the API server", func() error {
+		barrier, err = kube.RaiseBarrier(ctx, p.clients.Metadata)
+		return err
+	})
+	return barrier, err
+}
+
+// againAfter is the time until something is tried again without which there is no work.
+const againAfter = time.Second
+
+// again does something until it works or ctx ends, and logs what is waited for. The error
+// is that of ctx.
+func again(ctx context.Context, waiting string, do func() error) error {
+	for {
+		err := do()
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		klog.FromContext(ctx).Error(err, waiting)
+		select {
+		case <-time.After(againAfter):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 }

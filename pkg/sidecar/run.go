@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -32,9 +33,11 @@ type process struct {
 	conn      grpc.ClientConnInterface
 	session   *csi.Session
 	informers *kube.Informers
-	places    *topology.Index
-	events    *kube.Events
-	inTree    *kube.InTree
+	// follow starts the informers, once.
+	follow func()
+	places *topology.Index
+	events *kube.Events
+	inTree *kube.InTree
 	// cluster is the UID of namespace kube-system; empty where it may not be read.
 	cluster string
 	// attributes tells whether VolumeAttributesClasses count.
@@ -152,7 +155,11 @@ func (p *process) nameDriver(name string) error {
 	return nil
 }
 
-// watch starts the informers, and the index that they feed.
+// standbyAfter is when a process that has no lease yet fills its caches. One that gets the
+// lease at once does so when it has it: then they show all that was done before.
+const standbyAfter = 500 * time.Millisecond
+
+// watch prepares the informers, and the index that they feed.
 func (p *process) watch(ctx, background context.Context) error {
 	info := p.session.Info()
 	sources, err := p.sourceScope(ctx)
@@ -177,7 +184,9 @@ func (p *process) watch(ctx, background context.Context) error {
 		return err
 	}
 	p.health.require("caches", p.informers.Synced)
-	p.informers.Start(background)
+	p.follow = sync.OnceFunc(func() { p.informers.Start(background) })
+	standby := time.AfterFunc(standbyAfter, p.follow)
+	context.AfterFunc(background, func() { standby.Stop() })
 	return nil
 }
 

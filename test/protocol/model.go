@@ -53,12 +53,8 @@ type Safeguards struct {
 	// Remember: a process that has stored the PersistentVolume does not begin again,
 	// whatever its cache shows, before it has asked the API server.
 	Remember bool
-	// Doubt: nor does a new leader, for a claim that is older than its lease; nor does it
-	// delete a volume before it has looked at the PersistentVolume.
-	Doubt bool
 	// FreshStart: a new leader waits until its caches are as new as its lease, and
-	// remembers the PersistentVolumes that they show from then on. It can take the place
-	// of Doubt.
+	// remembers the PersistentVolumes that they show from then on.
 	FreshStart bool
 	// Settle: a record that a volume is to be removed is gone before another volume is
 	// made.
@@ -89,9 +85,6 @@ type Safeguards struct {
 	// Holder: no volume is deleted or given away that a PersistentVolume carries,
 	// whatever its name and its claim.
 	Holder bool
-	// LagRule: whatever the clock says of a claim's age, one that was there when the
-	// leader began is an old one.
-	LagRule bool
 }
 
 // Full returns the protocol as it is.
@@ -99,8 +92,8 @@ func Full() Safeguards {
 	return Safeguards{
 		Journal: true, ExactRepeat: true, PendingOpen: true, InternalOpen: true, RefusalsOpen: true, Inexact: true,
 		AllRecords: true, ReplacedRecords: true, RecordedRemoval: true, LookForPV: true, RememberPast: true, LookWhenRefused: true,
-		DeletionWaits: true, FinalizerWaits: true, LookAgain: true, GrantsAgain: true, Remember: true, Doubt: true,
-		Settle: true, Fence: true, Compare: true, DropUncertain: true, MarkRemoval: true, ReadAgain: true, LagRule: true,
+		DeletionWaits: true, FinalizerWaits: true, LookAgain: true, GrantsAgain: true, Remember: true, FreshStart: true,
+		Settle: true, Fence: true, Compare: true, DropUncertain: true, MarkRemoval: true, ReadAgain: true,
 		Signed: true, SignAgain: true, LookForClaim: true, Needless: true, SetAside: true, Holder: true,
 	}
 }
@@ -153,8 +146,6 @@ type World struct {
 	// Moved: the user may create a PersistentVolume again, which was deleted to keep the
 	// volume, under another name.
 	Moved bool
-	// Clocks: a new leader may take an old claim for a new one.
-	Clocks bool
 	// Lenient: that a deleted volume is made again, for nothing, is no fault.
 	Lenient bool
 	// Budget is how often something may go wrong.

@@ -34,23 +34,13 @@ func (b *moves) process(who Holder) {
 
 // takeOver adds the beginning of a leader's work.
 func (b *moves) takeOver(who Holder) {
-	b.must(who, "reads the journal", func(s *State) {
-		if b.model.Doubt {
-			s.Processes[who-1].Attempt = attempt.State{Phase: attempt.Doubtful}
-		}
-		b.model.begin(s, who, b.model.FreshStart)
-	})
-	if b.model.Clocks && !b.model.LagRule {
-		b.must(who, "reads the journal, and takes the claim for a new one", func(s *State) {
-			b.model.begin(s, who, b.model.FreshStart)
-		})
-	}
+	b.must(who, "reads the journal", func(s *State) { b.model.begin(s, who) })
 }
 
-func (m Model) begin(s *State, who Holder, fresh bool) {
+func (m Model) begin(s *State, who Holder) {
 	p := &s.Processes[who-1]
 	p.Ready = true
-	if fresh {
+	if m.FreshStart {
 		m.seeAll(s, who)
 	}
 	m.readJournal(s, who)
@@ -360,8 +350,6 @@ func (b *moves) deletion(who Holder) {
 	closed := p.Known == [slots]Known{}
 	due := p.PV.Released && !p.PV.Keep && p.PV.Handle != p.Deleted
 	switch {
-	case b.model.Doubt && !p.Caught:
-		b.must(who, "looks at the PV before it deletes anything", func(s *State) { b.model.seePV(s, who) })
 	case p.Deletion == Deleted:
 		b.must(who, "deletes the PV", func(s *State) {
 			p := &s.Processes[who-1]
@@ -389,7 +377,7 @@ func (b *moves) deletion(who Holder) {
 			s.Processes[who-1].Deletion, s.Processes[who-1].Handle = Decided, p.PV.Handle
 		})
 	}
-	if p.Deletion == Undecided && (p.Caught || !b.model.Doubt) && p.PV.Keep && p.PV.Finalizer && (closed || !b.model.FinalizerWaits) {
+	if p.Deletion == Undecided && p.PV.Keep && p.PV.Finalizer && (closed || !b.model.FinalizerWaits) {
 		b.must(who, "removes the finalizer of a PV to be kept", func(s *State) { s.PV.Finalizer = false })
 	}
 }

@@ -8,7 +8,6 @@ import (
 
 	csipb "github.com/container-storage-interface/spec/lib/go/csi"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/klog/v2"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
@@ -47,9 +46,6 @@ func (c *Controller) apply(ctx context.Context, volume *corev1.PersistentVolume,
 		if err := c.settle(ctx, volume); err != nil {
 			return c.whenSettled(volume, err)
 		}
-		if err := c.stillLive(ctx, volume, d); err != nil {
-			return c.notLive(ctx, volume, err)
-		}
 		started := c.deps.Clock.Now()
 		err := c.delete(ctx, volume, d)
 		if errors.Is(err, csi.ErrWithdrawn) {
@@ -78,39 +74,6 @@ func (c *Controller) still(ctx context.Context, volume *corev1.PersistentVolume,
 		return err
 	}
 	return d.Still(input)
-}
-
-// stillLive does so by what the API server says, as long as the caches of a process that
-// has just taken over may be behind: somebody may have saved the volume, and the process
-// that worked before may have let it go.
-func (c *Controller) stillLive(ctx context.Context, volume *corev1.PersistentVolume, d deletion.Decision) error {
-	if c.deps.Clock.Since(c.since) >= controller.Lag {
-		return nil
-	}
-	current, err := c.deps.Store.Get(ctx, volume.Name)
-	switch {
-	case apierrors.IsNotFound(err), err == nil && current.UID != volume.UID:
-		return fmt.Errorf("%w: PersistentVolume %q has gone", csi.ErrWithdrawn, volume.Name)
-	case err != nil:
-		return err
-	}
-	input, err := c.gather(ctx, current)
-	if err != nil {
-		return err
-	}
-	if err := d.Still(input); err != nil {
-		return fmt.Errorf("%w: %w", csi.ErrWithdrawn, err)
-	}
-	return nil
-}
-
-// notLive waits until the cache has caught up, or the API server can be asked.
-func (c *Controller) notLive(ctx context.Context, volume *corev1.PersistentVolume, err error) (controller.Result, error) {
-	if !errors.Is(err, csi.ErrWithdrawn) {
-		return c.failed(volume, err)
-	}
-	klog.FromContext(ctx).Info("Not deleting the volume, as the cache is behind the API server", "reason", err)
-	return controller.Result{RequeueAfter: openRetry}, nil
 }
 
 // withdrawn has the volume reconciled again at once. Nothing has failed.

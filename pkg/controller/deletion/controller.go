@@ -59,9 +59,8 @@ type InTree interface {
 	Class(ctx context.Context, class *storagev1.StorageClass) (*storagev1.StorageClass, error)
 }
 
-// VolumeStore reads and changes PersistentVolumes; see [kube.Volumes].
+// VolumeStore changes PersistentVolumes; see [kube.Volumes].
 type VolumeStore interface {
-	Get(ctx context.Context, name string) (*corev1.PersistentVolume, error)
 	AddFinalizer(ctx context.Context, volume *corev1.PersistentVolume) error
 	RemoveFinalizer(ctx context.Context, volume *corev1.PersistentVolume) error
 	Delete(ctx context.Context, name string, uid types.UID) error
@@ -91,13 +90,11 @@ type Controller struct {
 	config Config
 	// deleted are the PersistentVolumes, by UID, that the informer still shows.
 	deleted *kube.Expectations
-	// since is when this process took over.
-	since time.Time
 }
 
 // New returns a controller; it starts nothing.
 func New(deps Deps, config Config) *Controller {
-	return &Controller{deps: deps, config: config, deleted: &kube.Expectations{}, since: deps.Clock.Now()}
+	return &Controller{deps: deps, config: config, deleted: &kube.Expectations{}}
 }
 
 // VolumeGone notes that the informer no longer shows a PersistentVolume.

@@ -66,26 +66,9 @@ type world struct {
 	// migrated tells whether it counted as one for an in-tree volume.
 	migrated bool
 	clock    *clocktesting.FakePassiveClock
-	// live returns the PersistentVolume at the API server, and liveReads counts that.
-	live      func() (*corev1.PersistentVolume, error)
-	liveReads int
 }
 
-// volumeStore is the world as a deletion.VolumeStore.
-type volumeStore struct{ *world }
-
-// Get implements deletion.VolumeStore: the PersistentVolume at the API server, which is
-// as in the cache unless live says otherwise.
-func (w volumeStore) Get(_ context.Context, name string) (*corev1.PersistentVolume, error) {
-	w.liveReads++
-	if w.live != nil {
-		return w.live()
-	}
-	return w.deps.Volumes.Get(name)
-}
-
-// newWorld has one volume, pv-1, as newVolume makes it, but for the changes. The caches
-// have caught up since the controller was started.
+// newWorld has one volume, pv-1, as newVolume makes it, but for the changes.
 func newWorld(t *testing.T, change func(*corev1.PersistentVolume)) *world {
 	t.Helper()
 	w := &world{
@@ -101,12 +84,11 @@ func newWorld(t *testing.T, change func(*corev1.PersistentVolume)) *world {
 	w.deps = deletion.Deps{
 		Volumes:     corelisters.NewPersistentVolumeLister(w.volumes),
 		Classes:     storagelisters.NewStorageClassLister(w.classes),
-		Attachments: w, Handles: w, InTree: kube.NewInTree(driverName), Driver: w, Secrets: w, Store: volumeStore{w}, Journal: w, Events: w,
+		Attachments: w, Handles: w, InTree: kube.NewInTree(driverName), Driver: w, Secrets: w, Store: w, Journal: w, Events: w,
 		Metrics: metrics.New().Volumes, Locks: &controller.VolumeLocks{},
 		Clock: w.clock,
 	}
 	w.subject = deletion.New(w.deps, w.config)
-	w.clock.SetTime(w.clock.Now().Add(controller.Lag))
 	volume := newVolume()
 	if change != nil {
 		change(volume)

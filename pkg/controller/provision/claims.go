@@ -16,8 +16,6 @@ import (
 // who holds the lock of the claim's volume.
 type record struct {
 	state attempt.State
-	// initial is the state in which it began.
-	initial attempt.State
 	// claim is as it was last seen; only its names, if it never was.
 	claim *corev1.PersistentVolumeClaim
 	// volume is the PersistentVolume to store, and started is when the call began that
@@ -31,7 +29,7 @@ type record struct {
 }
 
 // isBlank tells whether the record says no more than a new one would.
-func (r *record) isBlank() bool { return r.state == r.initial && !r.announced && r.turn == nil }
+func (r *record) isBlank() bool { return r.state == (attempt.State{}) && !r.announced && r.turn == nil }
 
 // claims are the records, by the UID of the claim. A claim that is bound or gone has
 // one only while its attempt is open, and others only where there is something to
@@ -41,23 +39,22 @@ type claims struct {
 	records map[types.UID]*record
 	// found are the intents of other processes that have not been taken up yet.
 	found map[types.UID][]*journal.Intent
-	// old are the claims that were there when this process took over, and have not been
-	// bound since.
-	old map[types.UID]struct{}
+	// shown are the claims whose PersistentVolume the cache has shown before they were bound.
+	shown map[types.UID]struct{}
 }
 
 func newClaims() *claims {
-	return &claims{records: map[types.UID]*record{}, found: map[types.UID][]*journal.Intent{}, old: map[types.UID]struct{}{}}
+	return &claims{records: map[types.UID]*record{}, found: map[types.UID][]*journal.Intent{}, shown: map[types.UID]struct{}{}}
 }
 
-// enter returns the record of a claim, which begins in that state if it is new, after
-// it has taken up the intents that were found.
-func (c *claims) enter(key Key, initial attempt.State) *record {
+// enter returns the record of a claim, after it has taken up the intents that were found,
+// and whether its PersistentVolume was shown.
+func (c *claims) enter(key Key) *record {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := c.records[key.UID]
 	if r == nil {
-		r = &record{state: initial, initial: initial, claim: &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{
+		r = &record{claim: &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{
 			Namespace: key.Namespace, Name: key.Name, UID: key.UID,
 		}}}
 		c.records[key.UID] = r
@@ -68,31 +65,27 @@ func (c *claims) enter(key Key, initial attempt.State) *record {
 		})
 	}
 	delete(c.found, key.UID)
+	if _, ok := c.shown[key.UID]; ok && r.state.Phase == attempt.Idle {
+		r.state.Phase = attempt.Settled
+	}
 	return r
 }
 
-// leave forgets a record that is not needed any more, and that the claim was there when
-// this process took over, if it is over.
+// leave forgets a record that is not needed any more, and that the claim's PersistentVolume
+// was shown, if the claim is bound or gone.
 func (c *claims) leave(uid types.UID, over bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.records, uid)
 	if over {
-		delete(c.old, uid)
+		delete(c.shown, uid)
 	}
 }
 
-func (c *claims) noteOld(uid types.UID) {
+func (c *claims) noteShown(uid types.UID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.old[uid] = struct{}{}
-}
-
-func (c *claims) isOld(uid types.UID) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	_, ok := c.old[uid]
-	return ok
+	c.shown[uid] = struct{}{}
 }
 
 // find notes an intent that was found in the journal.

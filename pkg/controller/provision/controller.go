@@ -121,13 +121,11 @@ type Controller struct {
 	config Config
 	claims *claims
 	uses   *uses
-	// since is when this process took over.
-	since time.Time
 }
 
 // New returns a controller; it starts nothing.
 func New(deps Deps, config Config) *Controller {
-	return &Controller{deps: deps, config: config, claims: newClaims(), uses: newUses(), since: deps.Clock.Now()}
+	return &Controller{deps: deps, config: config, claims: newClaims(), uses: newUses()}
 }
 
 // Reconcile brings the claim one step nearer to its volume, or undoes what was
@@ -139,11 +137,7 @@ func (c *Controller) Reconcile(ctx context.Context, key Key) (controller.Result,
 	}
 	defer unlock()
 
-	claim, err := key.Find(c.deps.Claims)
-	if err != nil {
-		return controller.Result{}, err
-	}
-	w := &walk{Controller: c, record: c.claims.enter(key, c.initial(claim)), key: key}
+	w := &walk{Controller: c, record: c.claims.enter(key), key: key}
 	// What was not told is out of date.
 	w.observe(attempt.Event{What: attempt.Reported})
 	result, err := w.run(ctx)
@@ -163,35 +157,31 @@ func (w *walk) leave() {
 	}
 }
 
-// TakeOver notes the claims that are there when this process begins to work: the one
-// that worked before may have stored their PersistentVolumes, which the caches do not
-// show yet. It is called once, when the caches are filled.
+// TakeOver notes what the caches show when this process begins to work. It is called once,
+// when they are past the barrier.
 func (c *Controller) TakeOver() error {
-	all, err := c.deps.Claims.List(labels.Everything())
+	volumes, err := c.deps.Volumes.List(labels.Everything())
 	if err != nil {
-		return fmt.Errorf("looking at the claims that are there: %w", err)
+		return fmt.Errorf("looking at the PersistentVolumes that are there: %w", err)
 	}
-	for _, claim := range all {
-		if claim.Spec.VolumeName == "" && c.config.Driver.IsAsked(claim) {
-			c.claims.noteOld(claim.UID)
-		}
+	for _, volume := range volumes {
+		c.Shown(volume)
 	}
 	return nil
 }
 
-// initial returns the state of an attempt that has not begun. For a claim that may be
-// older than this process' lease, it may be that a PersistentVolume is stored. What the
-// clocks say of its age is not enough, as they may be wrong.
-func (c *Controller) initial(claim *corev1.PersistentVolumeClaim) attempt.State {
-	switch {
-	case claim == nil:
-		return attempt.State{}
-	case c.claims.isOld(claim.UID),
-		c.deps.Clock.Since(c.since) < controller.Lag,
-		claim.CreationTimestamp.Time.Before(c.since.Add(controller.Lag)):
-		return attempt.State{Phase: attempt.Doubtful}
+// Shown notes that the cache shows a claim's PersistentVolume. Who has stored it need not
+// be this process: the one before may have sent it in its last moment. It may go again
+// before the claim is looked at.
+func (c *Controller) Shown(volume *corev1.PersistentVolume) {
+	ref := volume.Spec.ClaimRef
+	if ref == nil || ref.UID == "" {
+		return
 	}
-	return attempt.State{}
+	key := Key{Namespace: ref.Namespace, Name: ref.Name, UID: ref.UID}
+	if claim, err := key.Find(c.deps.Claims); err == nil && claim != nil && claim.Spec.VolumeName == "" {
+		c.claims.noteShown(key.UID)
+	}
 }
 
 // Resume takes over what another process has begun; the claims of the intents are to be

@@ -392,7 +392,8 @@ type store struct {
 	volumes map[string]*corev1.PersistentVolume
 	errs    []error
 	writes  int
-	// getErrs tell how the next reads end.
+	// gets counts the reads, and getErrs tell how the next ones end.
+	gets    int
 	getErrs []error
 	// cached are the names of PersistentVolumes that the cache shows, by handle.
 	cached map[string]string
@@ -417,6 +418,7 @@ func (s *store) HolderNow(_ context.Context, handle, except string) (string, err
 }
 
 func (s *store) Get(_ context.Context, name string) (*corev1.PersistentVolume, error) {
+	s.gets++
 	if len(s.getErrs) > 0 {
 		err := s.getErrs[0]
 		s.getErrs = s.getErrs[1:]

@@ -3,14 +3,12 @@ package provision
 import (
 	"errors"
 	"testing"
-	"time"
 
 	"google.golang.org/grpc/codes"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
 	"github.com/csi-provisioner/csi-provisioner/pkg/journal"
 	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 )
@@ -169,110 +167,75 @@ func TestRefusedVolumeThatMayHaveBeenStoredIsKept(t *testing.T) {
 	}
 }
 
-// TestDoubts: a claim that may have a volume already is looked up.
-func TestDoubts(t *testing.T) {
-	old := func(claim *corev1.PersistentVolumeClaim) { claim.CreationTimestamp = metav1.Time{} }
-	fresh := func(claim *corev1.PersistentVolumeClaim) {
-		claim.CreationTimestamp = metav1.NewTime(time.Unix(1_700_000_000, 0).Add(time.Minute))
-	}
+// A claim whose PersistentVolume the cache has shown has its volume. If the cache shows it no
+// longer, it is looked up how things are: the cache of claims may be behind.
+func TestShownVolumeIsNotMadeAgain(t *testing.T) {
 	gone := func() (*corev1.PersistentVolumeClaim, error) { return nil, missing() }
 	for name, c := range map[string]struct {
-		claim func(*corev1.PersistentVolumeClaim)
-		// live changes the claim at the API server; stored is its volume there.
-		live      func(*corev1.PersistentVolumeClaim)
-		gone      bool
-		stored    bool
-		want      int
-		liveReads int
+		// takeOver tells that the PersistentVolume was there when this process took over.
+		takeOver bool
+		// live is the claim at the API server, unbound if nil.
+		live func() (*corev1.PersistentVolumeClaim, error)
+		// volume is the PersistentVolume that was shown.
+		volume      func(*corev1.PersistentVolume)
+		calls, read int
 	}{
-		"new":                            {claim: fresh, want: 1},
-		"old":                            {claim: old, want: 1, liveReads: 1},
-		"old, and bound":                 {claim: old, live: func(claim *corev1.PersistentVolumeClaim) { claim.Spec.VolumeName = "other" }, liveReads: 1},
-		"old, and being deleted":         {claim: old, live: func(claim *corev1.PersistentVolumeClaim) { claim.DeletionTimestamp = &metav1.Time{} }, liveReads: 1},
-		"old, and replaced":              {claim: old, live: func(claim *corev1.PersistentVolumeClaim) { claim.UID = "other" }, liveReads: 1},
-		"old, and gone":                  {claim: old, gone: true, liveReads: 1},
-		"old, and its volume is stored":  {claim: old, stored: true, liveReads: 1},
-		"new, and somebody has stored a": {claim: fresh, stored: true, want: 1},
+		"was there, claim gone":         {takeOver: true, live: gone, read: 1},
+		"appeared, claim gone":          {live: gone, read: 1},
+		"was there, claim waits again":  {takeOver: true, calls: 1, read: 1},
+		"appeared, of no claim":         {volume: func(v *corev1.PersistentVolume) { v.Spec.ClaimRef = nil }, calls: 1},
+		"appeared, of an earlier claim": {volume: func(v *corev1.PersistentVolume) { v.Spec.ClaimRef.UID = "earlier" }, calls: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.clock.SetTime(w.clock.Now().Add(2 * time.Minute))
-			w.setClaim(c.claim)
-			switch {
-			case c.gone:
-				w.live = gone
-			case c.live != nil:
-				claim, err := w.c.deps.Claims.PersistentVolumeClaims("ns").Get("claim")
-				w.must(err)
-				claim = claim.DeepCopy()
-				c.live(claim)
-				w.live = func() (*corev1.PersistentVolumeClaim, error) { return claim, nil }
+			claim, err := w.c.deps.Claims.PersistentVolumeClaims("ns").Get("claim")
+			w.must(err)
+			volume := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: volumeName}, Spec: corev1.PersistentVolumeSpec{
+				ClaimRef: &corev1.ObjectReference{Namespace: "ns", Name: "claim", UID: claim.UID},
+			}}
+			if c.volume != nil {
+				c.volume(volume)
 			}
-			if c.stored {
-				w.store.volumes[volumeName] = &corev1.PersistentVolume{}
+			if c.takeOver {
+				w.must(w.volumes.Add(volume))
+				w.must(w.c.TakeOver())
+				w.must(w.volumes.Delete(volume))
+			} else {
+				w.c.Shown(volume)
 			}
+			w.live = c.live
 			w.works()
-			if len(w.driver.calls) != c.want || w.liveReads != c.liveReads {
-				t.Errorf("%d calls and %d live reads, want %d and %d", len(w.driver.calls), w.liveReads, c.want, c.liveReads)
-			}
-		})
-	}
-}
-
-// Whatever the clocks say, a claim that was there when this process took over, or that
-// appears while its caches may be behind, is looked up.
-func TestClocksThatAreWrong(t *testing.T) {
-	future := func(claim *corev1.PersistentVolumeClaim) {
-		claim.CreationTimestamp = metav1.NewTime(time.Unix(1_700_000_000, 0).Add(time.Hour))
-	}
-	for name, c := range map[string]struct {
-		there bool
-		after time.Duration
-		want  int
-	}{
-		"was there":       {there: true, after: time.Hour, want: 1},
-		"appears at once": {after: time.Second, want: 1},
-		"appears later":   {after: controller.Lag, want: 0},
-	} {
-		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
-			w.deleteClaim()
-			if c.there {
-				w.setClaim(future)
-			}
-			w.must(w.c.TakeOver())
-			w.setClaim(future)
-			w.clock.SetTime(w.clock.Now().Add(c.after))
-			w.works()
-			w.atDriver(1)
-			if w.liveReads != c.want {
-				t.Errorf("%d live reads, want %d", w.liveReads, c.want)
+			if len(w.driver.calls) != c.calls || w.liveReads != c.read {
+				t.Errorf("%d calls and %d live reads, want %d and %d", len(w.driver.calls), w.liveReads, c.calls, c.read)
 			}
 			w.deleteClaim()
 			w.works()
-			if n := len(w.c.claims.old) + len(w.c.claims.records); n > 0 {
+			if n := len(w.c.claims.shown) + len(w.c.claims.records); n > 0 {
 				t.Errorf("%d claims are remembered", n)
 			}
 		})
 	}
 }
 
-// It is looked up once, not at every try.
-func TestDoubtIsCleared(t *testing.T) {
+// A volume is made without a request that reads at the API server.
+func TestNothingIsRead(t *testing.T) {
 	w := newWorld(t)
-	w.driver.answers = []answer{failsWith(codes.OutOfRange), failsWith(codes.OutOfRange)}
-	for range 2 {
-		if _, err := w.reconcile(); err == nil {
-			t.Error("no error")
-		}
-	}
-	if w.liveReads != 1 {
-		t.Errorf("%d live reads", w.liveReads)
+	w.driver.answers = []answer{failsWith(codes.OutOfRange)}
+	w.fails("OutOfRange")
+	w.works()
+	w.atDriver(1)
+	if w.liveReads > 0 || w.store.gets > 0 {
+		t.Errorf("%d reads of the claim, %d of its PersistentVolume", w.liveReads, w.store.gets)
 	}
 }
 
-func TestUnreadableClaimIsInDoubt(t *testing.T) {
+func TestUnreadableClaimIsLookedUpAgain(t *testing.T) {
 	w := newWorld(t)
+	claim, err := w.c.deps.Claims.PersistentVolumeClaims("ns").Get("claim")
+	w.must(err)
+	w.c.Shown(&corev1.PersistentVolume{Spec: corev1.PersistentVolumeSpec{
+		ClaimRef: &corev1.ObjectReference{Namespace: "ns", Name: "claim", UID: claim.UID},
+	}})
 	w.live = func() (*corev1.PersistentVolumeClaim, error) { return nil, unreadable() }
 	w.fails("the API server is away")
 	w.live = nil

@@ -27,7 +27,8 @@ func (c *Controller) Watch(informers *kube.Informers, places *topology.Index, qu
 		}, func(class *storagev1.StorageClass) {
 			queue.Wake(controller.ClassChanged(class.Name))
 		})),
-		informers.Handle(informers.Volumes, "volumes of claims", kube.OnChange(func(_, _ *corev1.PersistentVolume) {
+		informers.Handle(informers.Volumes, "volumes of claims", kube.OnChange(func(_, volume *corev1.PersistentVolume) {
+			c.Shown(volume)
 		}, func(volume *corev1.PersistentVolume) {
 			queue.Wake(VolumeGone(volume.Name))
 		})),

@@ -19,9 +19,6 @@ import (
 const (
 	driverName = "price.example"
 	className  = "price"
-	// settled is how long the sidecar runs before claims are made: those that are
-	// older than a process are looked up by it, which is no matter of the journal.
-	settled = 7 * time.Second
 	// apart is the time between two claims that come alone. More than a few in a second
 	// are no lone ones: the journal makes those that come next wait for each other.
 	apart = 300 * time.Millisecond
@@ -56,12 +53,7 @@ func newBench(ctx context.Context, s *stage.Stage, mode string, options Options)
 	if err := sidecar.WaitReady(ctx); err != nil {
 		return nil, err
 	}
-	select {
-	case <-time.After(settled):
-		return &bench{client: s.Client, sidecar: sidecar, api: s.Cluster.Component(cluster.APIServer), options: options}, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
+	return &bench{client: s.Client, sidecar: sidecar, api: s.Cluster.Component(cluster.APIServer), options: options}, nil
 }
 
 // claim creates a claim. Nobody else names its driver.
