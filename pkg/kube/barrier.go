@@ -81,10 +81,10 @@ func (b *Barrier) catchUp(ctx context.Context, resource schema.GroupVersionResou
 	}
 	ticker := time.NewTicker(barrierPoll)
 	defer ticker.Stop()
-	for begin := time.Now(); ; {
+	for {
 		missing = missing.left(store)
 		if len(missing) == 0 || isAtLeast(store.LastStoreSyncResourceVersion(), revision) {
-			klog.FromContext(ctx).V(2).Info("The cache has caught up", "resource", resource.Resource, "seconds", time.Since(begin).Seconds())
+			klog.FromContext(ctx).V(2).Info("The cache has caught up with the API server", "resource", resource.Resource)
 			return nil
 		}
 		select {
@@ -104,7 +104,6 @@ type unseen map[string]string
 func (b *Barrier) compare(ctx context.Context, resource schema.GroupVersionResource, store cache.Store) (unseen, string, error) {
 	missing, there := unseen{}, map[string]struct{}{}
 	options := metav1.ListOptions{Limit: pageOfNames}
-	revision := ""
 	for {
 		page, err := b.metadata.Resource(resource).List(ctx, options)
 		if err != nil {
@@ -118,18 +117,17 @@ func (b *Barrier) compare(ctx context.Context, resource schema.GroupVersionResou
 				missing[key] = item.ResourceVersion
 			}
 		}
-		// All pages are of the revision of the first one.
-		revision = page.ResourceVersion
-		if options.Continue = page.Continue; options.Continue == "" {
-			break
+		if options.Continue = page.Continue; options.Continue != "" {
+			continue
 		}
-	}
-	for _, key := range store.ListKeys() {
-		if _, ok := there[key]; !ok && !shows(store, key, revision) {
-			missing[key] = ""
+		// All pages are of one revision.
+		for _, key := range store.ListKeys() {
+			if _, ok := there[key]; !ok && !shows(store, key, page.ResourceVersion) {
+				missing[key] = ""
+			}
 		}
+		return missing, page.ResourceVersion, nil
 	}
-	return missing, revision, nil
 }
 
 // left returns those that the cache still does not show.

@@ -19,8 +19,6 @@ import (
 )
 
 const (
-	// recoverRetry is the time until the journal is read again that can't be.
-	recoverRetry = time.Second
 	// adoptEvery is the time after which it is looked for what a former leader has
 	// written late, and deniedEvery that after which a missing right is asked for again
 	// that volumes wait for.
@@ -135,18 +133,15 @@ func (c *provisioner) prepare(ctx context.Context) error {
 	if err := c.provision.TakeOver(); err != nil {
 		return err
 	}
-	for {
+	var denied error
+	err := again(ctx, "Waiting for the journal: no volume is created before it has been read", func() error {
 		err := c.adopt(ctx)
-		if err == nil || errors.Is(err, kube.ErrNoAccess) {
-			return err
+		if errors.Is(err, kube.ErrNoAccess) {
+			denied, err = err, nil
 		}
-		klog.FromContext(ctx).Error(err, "Waiting for the journal: no volume is created before it has been read")
-		select {
-		case <-time.After(recoverRetry):
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
+		return err
+	})
+	return errors.Join(err, denied)
 }
 
 func (c *provisioner) adopt(ctx context.Context) error {
