@@ -11,6 +11,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/metadata"
 	metadatafake "k8s.io/client-go/metadata/fake"
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/cache"
@@ -21,25 +23,36 @@ func revised(name, revision string) *corev1.PersistentVolume {
 	return &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: name, ResourceVersion: revision}}
 }
 
+// pages is an API server that lists objects as of a revision, one on each page.
+type pages struct {
+	metadata.Interface
+	metadata.Getter
+	revision string
+	objects  []*corev1.PersistentVolume
+	// lists counts the pages that were read.
+	lists int
+}
+
+func (p *pages) Resource(schema.GroupVersionResource) metadata.Getter { return p }
+
+func (p *pages) List(_ context.Context, options metav1.ListOptions) (*metav1.PartialObjectMetadataList, error) {
+	p.lists++
+	page := &metav1.PartialObjectMetadataList{ListMeta: metav1.ListMeta{ResourceVersion: p.revision}}
+	n := len(options.Continue)
+	if n < len(p.objects) {
+		page.Items = []metav1.PartialObjectMetadata{{ObjectMeta: p.objects[n].ObjectMeta}}
+	}
+	if n+1 < len(p.objects) {
+		page.Continue = strings.Repeat("+", n+1)
+	}
+	return page, nil
+}
+
 // newTestBarrier returns a barrier at a revision, for an API server that lists the objects
-// as of another revision, on pages of one each.
-func newTestBarrier(at, listed string, objects ...*corev1.PersistentVolume) (*Barrier, *metadatafake.FakeMetadataClient) {
-	client := metadatafake.NewSimpleMetadataClient(metadatafake.NewTestScheme())
-	client.PrependReactor("list", "persistentvolumes", func(action clienttesting.Action) (bool, runtime.Object, error) {
-		page := &metav1.List{ListMeta: metav1.ListMeta{ResourceVersion: listed}}
-		options := action.(clienttesting.ListActionImpl).ListOptions
-		n := len(options.Continue)
-		if n < len(objects) {
-			page.Items = []runtime.RawExtension{{Object: &metav1.PartialObjectMetadata{ObjectMeta: objects[n].ObjectMeta}}}
-		}
-		if n+1 < len(objects) {
-			page.Continue = strings.Repeat("+", n+1)
-		}
-		return true, page, nil
-	})
-	b := &Barrier{metadata: client}
-	b.revisions = map[string]string{volumeResource().Resource: at}
-	return b, client
+// as of a later one.
+func newTestBarrier(objects ...*corev1.PersistentVolume) (*Barrier, *pages) {
+	server := &pages{revision: "12", objects: objects}
+	return &Barrier{metadata: server, revisions: map[string]string{volumeResource().Resource: "10"}}, server
 }
 
 func TestBarrier(t *testing.T) {
@@ -78,7 +91,7 @@ func TestBarrier(t *testing.T) {
 				if err := store.Replace(items, c.filled); err != nil {
 					t.Fatal(err)
 				}
-				b, client := newTestBarrier("10", "12", c.listed...)
+				b, server := newTestBarrier(c.listed...)
 				done := make(chan error, 1)
 				go func() { done <- b.catchUp(t.Context(), volumeResource(), store) }()
 				time.Sleep(time.Minute)
@@ -95,8 +108,8 @@ func TestBarrier(t *testing.T) {
 				if err := <-done; err != nil {
 					t.Error(err)
 				}
-				if n := len(client.Actions()); n != c.lists {
-					t.Errorf("%d lists, want %d", n, c.lists)
+				if server.lists != c.lists {
+					t.Errorf("%d lists, want %d", server.lists, c.lists)
 				}
 			})
 		})
@@ -104,7 +117,7 @@ func TestBarrier(t *testing.T) {
 }
 
 func TestBarrierEndsWithItsContext(t *testing.T) {
-	b, _ := newTestBarrier("10", "12", revised("a", "9"))
+	b, _ := newTestBarrier(revised("a", "9"))
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("told to stop"))
 	err := b.catchUp(ctx, volumeResource(), cache.NewIndexer(cache.MetaNamespaceKeyFunc, nil))

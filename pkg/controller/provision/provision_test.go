@@ -16,6 +16,7 @@ import (
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/controller"
 	"github.com/csi-provisioner/csi-provisioner/pkg/csi"
+	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 	"github.com/csi-provisioner/csi-provisioner/pkg/names"
 )
 
@@ -375,15 +376,16 @@ func TestNameOfAnothersVolume(t *testing.T) {
 	}
 	says := []string{`"` + volumeName + `" exists already and belongs to claim ns/other`}
 	w := newWorld(t)
-	w.store.volumes[volumeName] = others("other")
+	w.store.errs = []error{&kube.TakenError{Volume: others("other")}}
 	w.fails(says...)
+	w.calls("create gold", removing)
+	w.atDriver(0)
 	w.must(w.volumes.Add(others("other")))
 	w.fails(append(says, "--volume-name-uuid-length")...)
-	w.calls()
-	delete(w.store.volumes, volumeName)
+	w.atDriver(0)
 	w.must(w.volumes.Delete(others("other")))
 	w.works()
-	w.calls("create gold")
+	w.calls("create gold", removing, "create gold")
 
 	// One that an administrator has made for the claim, by its name, is no other's.
 	w = newWorld(t)

@@ -13,10 +13,17 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/pkg/kube"
 )
 
-// crash has a new controller take over what the journal holds.
+// crash has a new controller take over what the journal holds. Its caches are as new as its
+// lease.
 func (w *world) crash() {
 	w.t.Helper()
 	w.c = New(w.c.deps, w.c.config)
+	var stored []any
+	for _, volume := range w.store.volumes {
+		stored = append(stored, volume)
+	}
+	w.must(w.volumes.Replace(stored, ""))
+	w.must(w.c.TakeOver())
 	var found []*journal.Intent
 	for _, intent := range w.journal.open {
 		found = append(found, intent)

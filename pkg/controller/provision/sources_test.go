@@ -298,12 +298,12 @@ func TestFailedRestoreReleasesItsSource(t *testing.T) {
 	w.settled()
 }
 
-// A claim that goes away before anything is begun releases its source.
-func TestClaimGoneBeforeTheRecord(t *testing.T) {
+// Nothing is begun without a record, so that the source is released until the next try.
+func TestSourceIsReleasedWithoutARecord(t *testing.T) {
 	w := restoring(t)
 	w.journal.errs = []error{errors.New("no leader")}
 	w.fails("no leader")
-	w.protections(list(daily+" snap-uid"), nil)
+	w.protections(list(daily+" snap-uid"), list(daily))
 	w.deleteClaim()
 	w.works()
 	w.protections(list(daily+" snap-uid"), list(daily))
