@@ -60,6 +60,9 @@ type Options struct {
 	WithoutControllerManager bool
 	// WithoutScheduler leaves the scheduler out.
 	WithoutScheduler bool
+	// Audit has the API server log each request to AuditLog, except those of the
+	// administrator.
+	Audit bool
 	// Arguments are additional arguments by component, which follow the
 	// cluster's own and so win over them.
 	Arguments map[string][]string

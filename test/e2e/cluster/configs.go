@@ -12,6 +12,7 @@ func (c *Cluster) writeConfigs() error {
 	files := map[string]any{
 		"scheduler.json": c.schedulerConfig(),
 		"kubelet.json":   c.kubeletConfig(),
+		"audit.json":     auditPolicy(),
 	}
 	for name, config := range files {
 		content, err := json.MarshalIndent(config, "", "  ")

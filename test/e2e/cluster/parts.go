@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -58,7 +59,7 @@ func (c *Cluster) etcd() part {
 func (c *Cluster) apiServer() part {
 	return part{
 		name: APIServer,
-		arguments: []string{
+		arguments: slices.Concat(c.auditArguments(), []string{
 			"--etcd-servers=" + url("http", c.network.etcdClients),
 			"--bind-address=" + host,
 			"--advertise-address=" + host,
@@ -80,7 +81,7 @@ func (c *Cluster) apiServer() part {
 			// Otherwise it drops the namespace of a claim's data source.
 			"--feature-gates=CrossNamespaceVolumeDataSource=true",
 			"--profiling=false",
-		},
+		}),
 		ready: func(ctx context.Context) error {
 			return c.client.CoreV1().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
 		},

@@ -100,10 +100,10 @@ func TestProcess(t *testing.T) {
 	if _, err := parseCPU("4711 (a) S 1"); err == nil {
 		t.Error("too few fields are enough")
 	}
-	if got, err := parseResident("Name:\tx\nVmRSS:\t    2048 kB\n"); err != nil || got != 2*Mebibyte {
+	if got, err := parseMemory("Name:\tx\nVmHWM:\t    3072 kB\nVmRSS:\t    2048 kB\n"); err != nil || got != (Memory{Resident: 2 * Mebibyte, Peak: 3 * Mebibyte}) {
 		t.Errorf("%v, %v", got, err)
 	}
-	if _, err := parseResident("Name:\tx\n"); err == nil {
+	if _, err := parseMemory("Name:\tx\nVmRSS:\t    2048 kB\n"); err == nil {
 		t.Error("a process without memory was measured")
 	}
 	p, err := MeasureProcess(os.Getpid(), "go_goroutines 3\ngo_memstats_heap_alloc_bytes 4096\n")

@@ -46,24 +46,42 @@ func descriptors(pid int) (float64, error) {
 	return float64(len(files)), err
 }
 
-func resident(pid int) (float64, error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, err
-	}
-	return parseResident(string(status))
+// Memory is what a process has of it, in bytes.
+type Memory struct {
+	// Resident is what it has now, Peak the most that it ever had.
+	Resident, Peak float64
 }
 
-// parseResident reads the resident memory from a text as in /proc/PID/status, where it
-// is in kibibytes.
-func parseResident(status string) (float64, error) {
-	const kibibyte = 1 << 10
-	match := regexp.MustCompile(`(?m)^VmRSS:\s+(\d+) kB`).FindStringSubmatch(status)
-	if match == nil {
-		return 0, fmt.Errorf("the status has no resident memory")
+// MeasureMemory measures a process by what Linux keeps of it.
+func MeasureMemory(pid int) (Memory, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return Memory{}, fmt.Errorf("reading the memory of process %d: %w", pid, err)
 	}
-	size, err := strconv.ParseFloat(match[1], 64)
-	return size * kibibyte, err
+	return parseMemory(string(status))
+}
+
+func resident(pid int) (float64, error) {
+	memory, err := MeasureMemory(pid)
+	return memory.Resident, err
+}
+
+// parseMemory reads the memory from a text as in /proc/PID/status, where it is in
+// kibibytes.
+func parseMemory(status string) (m Memory, err error) {
+	const kibibyte = 1 << 10
+	for key, value := range map[string]*float64{"VmRSS": &m.Resident, "VmHWM": &m.Peak} {
+		match := regexp.MustCompile(`(?m)^` + key + `:\s+(\d+) kB`).FindStringSubmatch(status)
+		if match == nil {
+			return m, fmt.Errorf("the status has no %s", key)
+		}
+		size, err := strconv.ParseFloat(match[1], 64)
+		if err != nil {
+			return m, fmt.Errorf("reading %s: %w", key, err)
+		}
+		*value = size * kibibyte
+	}
+	return m, nil
 }
 
 // tick is the unit of the processor times in /proc/PID/stat, which is the same on all

@@ -22,6 +22,10 @@ type Options struct {
 	// Bare leaves out who binds claims and who schedules pods, for measurements:
 	// claims must name the driver in their annotation themselves.
 	Bare bool
+	// Audit has the API server log the requests of the sidecars.
+	Audit bool
+	// Arguments are additional ones of the cluster's components.
+	Arguments map[string][]string
 	// Progress is told what happens; nobody when nil.
 	Progress func(message string)
 }
@@ -52,6 +56,7 @@ func Open(ctx context.Context, options Options) (*Stage, error) {
 	c, err := cluster.Start(ctx, cluster.Options{
 		Binary: kube, Kubelet: options.Kubelet, Progress: options.Progress,
 		WithoutControllerManager: options.Bare, WithoutScheduler: options.Bare,
+		Audit: options.Audit, Arguments: options.Arguments,
 	})
 	if err != nil {
 		return nil, err

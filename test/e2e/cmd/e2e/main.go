@@ -47,7 +47,7 @@ end, also on Ctrl-C. The exit code is 1 if anything is wrong.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newDemo(), newCluster(), newChaos(), newSoak(), newPrice(), newCompare())
+	root.AddCommand(newDemo(), newCluster(), newChaos(), newSoak(), newPrice(), newCompare(), newBench())
 	root.CompletionOptions.DisableDefaultCmd = true
 	return root
 }

@@ -16,7 +16,7 @@ func TestCommands(t *testing.T) {
 			t.Errorf("%s: it says %q of itself", cmd.Name(), cmd.Short)
 		}
 	}
-	if want := []string{"chaos", "cluster", "compare", "demo", "price", "soak"}; !slices.Equal(got, want) {
+	if want := []string{"bench", "chaos", "cluster", "compare", "demo", "price", "soak"}; !slices.Equal(got, want) {
 		t.Errorf("the commands are %q, want %q", got, want)
 	}
 }
@@ -46,9 +46,9 @@ func TestSharedFlags(t *testing.T) {
 func TestWrongArguments(t *testing.T) {
 	for _, arguments := range [][]string{
 		{"chaos"}, // would test nothing, and pass
-		{"chaos", "--peers=external-provisioner"},
-		{"chaos", "--program=sidecar", "--lanes=0"},
-		{"chaos", "--program=sidecar", "extra"},
+		{"bench", "chaos", "--peers=external-provisioner"},
+		{"bench", "chaos", "--program=sidecar", "--lanes=0"},
+		{"bench", "chaos", "--program=sidecar", "extra"},
 		{"price", "--pairs=none"},
 		{"soak", "--duration=long"},
 		{"soak", "--duration=0s"},
