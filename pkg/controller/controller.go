@@ -104,29 +104,38 @@ func (c *Controller[K]) Wake(d Dependency) {
 // are still queued are dropped.
 func (c *Controller[K]) Run(ctx context.Context, stop <-chan struct{}) {
 	ctx = klog.NewContext(ctx, klog.FromContext(ctx).WithName(c.name))
-	var workers sync.WaitGroup
-	for range c.workers {
-		workers.Go(func() { c.work(ctx, stop) })
-	}
+	var working sync.WaitGroup
+	working.Go(func() { c.dispatch(ctx, stop, &working) })
 	select {
 	case <-stop:
 	case <-ctx.Done():
 	}
 	c.queue.ShutDown()
-	workers.Wait()
+	working.Wait()
 }
 
-func (c *Controller[K]) work(ctx context.Context, stop <-chan struct{}) {
+// dispatch hands each key to a goroutine of its own, of which there are as many as workers
+// at most: those that wait for keys would only hold memory.
+func (c *Controller[K]) dispatch(ctx context.Context, stop <-chan struct{}, working *sync.WaitGroup) {
+	free := make(chan struct{}, c.workers)
 	for {
+		free <- struct{}{}
 		key, shutdown := c.queue.Get()
 		if shutdown {
 			return
 		}
-		// A queue that shuts down still hands out what it holds.
-		if !ended(ctx, stop) {
-			c.process(ctx, key)
-		}
-		c.queue.Done(key)
+		working.Go(func() {
+			c.work(ctx, stop, key)
+			<-free
+		})
+	}
+}
+
+func (c *Controller[K]) work(ctx context.Context, stop <-chan struct{}, key K) {
+	defer c.queue.Done(key)
+	// A queue that shuts down still hands out what it holds.
+	if !ended(ctx, stop) {
+		c.process(ctx, key)
 	}
 }
 

@@ -68,7 +68,7 @@ type Volume struct {
 //
 // The error is an [*Error], but for a role that is none of [Roles].
 func Resolve(role Role, parameters map[string]string, v Volume) (*Ref, error) {
-	if !slices.Contains(Roles(), role) {
+	if role < firstRole || role > lastRole {
 		return nil, fmt.Errorf("unknown secret role %d", role)
 	}
 	for _, r := range []Role{role, fallback} {
@@ -89,7 +89,7 @@ func Resolve(role Role, parameters map[string]string, v Volume) (*Ref, error) {
 func ResolveAll(parameters map[string]string, v Volume) (Refs, error) {
 	refs := Refs{}
 	var errs []error
-	for _, role := range Roles() {
+	for role := firstRole; role <= lastRole; role++ {
 		ref, err := Resolve(role, parameters, v)
 		switch {
 		case err != nil:

@@ -30,6 +30,8 @@ const (
 	NodeExpand
 	// ControllerModify: ControllerModifyVolume.
 	ControllerModify
+
+	firstRole, lastRole = Provisioner, ControllerModify
 )
 
 // String is the role as it is written in a parameter, such as "node-stage".
@@ -44,10 +46,8 @@ func (r Role) String() string {
 // which [ResolveAll] looks at them.
 func Roles() []Role {
 	var roles []Role
-	for _, l := range table() {
-		if l.role != fallback {
-			roles = append(roles, l.role)
-		}
+	for role := firstRole; role <= lastRole; role++ {
+		roles = append(roles, role)
 	}
 	return roles
 }
@@ -84,7 +84,6 @@ func Replacement(alias string) (string, bool) {
 
 // line is one role in the table: its word and the parameters that name its Secret.
 type line struct {
-	role            Role
 	word            string
 	name, namespace key
 }
@@ -94,40 +93,41 @@ type key struct {
 	current, deprecated string
 }
 
-// table is the one place that knows the keys of each role.
-func table() []line {
+// table is the one place that knows the keys of each role. It is in the order of the roles,
+// and an array, as it is looked at for each claim: one needs no memory of its own.
+func table() [lastRole + 1]line {
 	const csi = names.ParameterPrefix
-	return []line{
-		{
-			fallback, "default",
+	return [...]line{
+		fallback: {
+			"default",
 			key{current: csi + "secret-name"},
 			key{current: csi + "secret-namespace"},
-		}, {
-			Provisioner, "provisioner",
+		}, Provisioner: {
+			"provisioner",
 			key{csi + "provisioner-secret-name", "csiProvisionerSecretName"},
 			key{csi + "provisioner-secret-namespace", "csiProvisionerSecretNamespace"},
-		}, {
-			ControllerPublish, "controller-publish",
+		}, ControllerPublish: {
+			"controller-publish",
 			key{csi + "controller-publish-secret-name", "csiControllerPublishSecretName"},
 			key{csi + "controller-publish-secret-namespace", "csiControllerPublishSecretNamespace"},
-		}, {
-			NodeStage, "node-stage",
+		}, NodeStage: {
+			"node-stage",
 			key{csi + "node-stage-secret-name", "csiNodeStageSecretName"},
 			key{csi + "node-stage-secret-namespace", "csiNodeStageSecretNamespace"},
-		}, {
-			NodePublish, "node-publish",
+		}, NodePublish: {
+			"node-publish",
 			key{csi + "node-publish-secret-name", "csiNodePublishSecretName"},
 			key{csi + "node-publish-secret-namespace", "csiNodePublishSecretNamespace"},
-		}, {
-			ControllerExpand, "controller-expand",
+		}, ControllerExpand: {
+			"controller-expand",
 			key{current: csi + "controller-expand-secret-name"},
 			key{current: csi + "controller-expand-secret-namespace"},
-		}, {
-			NodeExpand, "node-expand",
+		}, NodeExpand: {
+			"node-expand",
 			key{current: csi + "node-expand-secret-name"},
 			key{current: csi + "node-expand-secret-namespace"},
-		}, {
-			ControllerModify, "controller-modify",
+		}, ControllerModify: {
+			"controller-modify",
 			key{current: csi + "controller-modify-secret-name"},
 			key{current: csi + "controller-modify-secret-namespace"},
 		},
@@ -135,10 +135,8 @@ func table() []line {
 }
 
 func lineOf(role Role) (line, bool) {
-	for _, l := range table() {
-		if l.role == role {
-			return l, true
-		}
+	if role > lastRole {
+		return line{}, false
 	}
-	return line{}, false
+	return table()[role], true
 }

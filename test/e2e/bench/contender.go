@@ -15,8 +15,9 @@ import (
 
 // The names of what is compared, as they are in the results.
 const (
-	Own  = "this project"
-	Peer = "peers, tuned"
+	Own      = "this project"
+	Peer     = "peers"
+	Baseline = "baseline"
 )
 
 // contender is one of the two that are compared.

@@ -56,7 +56,7 @@ func (b *Book) Table(result Result) string {
 }
 
 func table(r row, at step, measured Step) string {
-	t := figures.NewTable(r.title, Own, Peer, "goal", "")
+	t := figures.NewTable(r.title, Own, Peer+", tuned", "goal", "")
 	for _, of := range r.shows {
 		values := []any{measured.cell(Own, of), measured.cell(Peer, of)}
 		for _, g := range at.goals {

@@ -11,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/figures"
 )
 
 // work is something that is done many times in a sample.
@@ -26,6 +28,10 @@ type work struct {
 // perform starts a contender that has work, and measures it until nothing is left of it.
 func (s *scene) perform(ctx context.Context, c contender, w work, m sample) (err error) {
 	if err := s.log.restart(); err != nil {
+		return err
+	}
+	server, err := s.serverCPU()
+	if err != nil {
 		return err
 	}
 	r, err := s.start(c)
@@ -55,7 +61,12 @@ func (s *scene) perform(ctx context.Context, c contender, w work, m sample) (err
 	}
 	m.setWork(s.log, r.began, w.times, w.done)
 	m.setMemory(u)
-	m.setCPU(u, w.times)
+	m[cpuEach] = figures.Milliseconds(u.cpu) / float64(w.times)
+	m[cpuServer] = -server / float64(w.times)
+	if server, err = s.serverCPU(); err != nil {
+		return err
+	}
+	m[cpuServer] += server / float64(w.times)
 	return nil
 }
 

@@ -67,7 +67,7 @@ func quickScale() scale {
 
 // worked are the measures of rows in which something is done many times.
 func worked() []measure {
-	return []measure{rate, bareRate, ratio, firstDone, allDone, cpuEach, peak, writes, reads, eventsOf, records}
+	return []measure{rate, bareRate, ratio, firstDone, allDone, cpuEach, cpuServer, peak, writes, reads, eventsOf, records}
 }
 
 func nothing(context.Context, *scene, int) error { return nil }

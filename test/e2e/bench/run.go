@@ -20,8 +20,10 @@ type Options struct {
 	Rounds int
 	// Quick measures next to nothing, to see that all works.
 	Quick bool
-	// Only is the name of the only contender to measure; empty for all.
-	Only string
+	// Only are the names of the contenders to measure; none means all.
+	Only []string
+	// Baseline is the path of another program of this project, to measure it, too.
+	Baseline string
 	// Flags are further ones of this project's program.
 	Flags []string
 	// KeepLogs keeps the logs of each cluster; after a failure they are kept anyway.
@@ -77,8 +79,8 @@ func Run(ctx context.Context, options Options, complete func(Result) error) erro
 func (o Options) measure(ctx context.Context, r row) (Result, error) {
 	result := Result{Row: r.name, Date: time.Now().UTC().Format(time.DateOnly), Rounds: o.Rounds}
 	var contending []contender
-	for _, c := range contenders(o.Bin, r.duty, r.flags...) {
-		if o.Only != "" && c.name != o.Only {
+	for _, c := range append(contenders(o.Bin, r.duty, r.flags...), o.baseline(r)...) {
+		if len(o.Only) > 0 && !slices.Contains(o.Only, c.name) {
 			continue
 		}
 		if c.name == Own {
@@ -95,6 +97,14 @@ func (o Options) measure(ctx context.Context, r row) (Result, error) {
 	}
 	err := onScene(ctx, o, func(s *scene) error { return o.steps(ctx, r, s, contending, &result) })
 	return result, err
+}
+
+// baseline returns the further contender, if there is one.
+func (o Options) baseline(r row) []contender {
+	if o.Baseline == "" {
+		return nil
+	}
+	return []contender{{name: Baseline, programs: []program{{o.Baseline, r.flags}}}}
 }
 
 func (o Options) steps(ctx context.Context, r row, s *scene, contending []contender, result *Result) error {

@@ -1,10 +1,6 @@
 package bench
 
-import (
-	"time"
-
-	"github.com/csi-provisioner/csi-provisioner/test/e2e/figures"
-)
+import "time"
 
 // measure is what is measured, by its name in the results.
 type measure string
@@ -16,6 +12,7 @@ const (
 	firstDone measure = "first"
 	allDone   measure = "all"
 	cpuEach   measure = "CPU each"
+	cpuServer measure = "API server's CPU each"
 	cpuAtRest measure = "CPU at rest"
 	peak      measure = "peak"
 	resident  measure = "resident"
@@ -39,6 +36,7 @@ func (m measure) shown() shown {
 		firstDone: {"start to the first", "%.2f s"},
 		allDone:   {"start to the last", "%.2f s"},
 		cpuEach:   {"CPU each, with the start", "%.2f ms"},
+		cpuServer: {"CPU of the API server and etcd, each", "%.2f ms"},
 		cpuAtRest: {"CPU at rest, of a core", "%.2f %%"},
 		peak:      {"memory at the peak (VmHWM)", "%.0f MB"},
 		resident:  {"memory at rest (VmRSS)", "%.0f MB"},
@@ -77,6 +75,3 @@ func (m sample) setWork(log *requestLog, began time.Time, n int, done func(reque
 		m[of] = float64(log.count(match)) / float64(n)
 	}
 }
-
-// setCPU fills in what each of n took.
-func (m sample) setCPU(u usage, n int) { m[cpuEach] = figures.Milliseconds(u.cpu) / float64(n) }

@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/cluster"
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/figures"
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/load"
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/stage"
 )
@@ -131,4 +132,17 @@ func sleep(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+// serverCPU returns what the API server and etcd have used so far, in milliseconds.
+func (s *scene) serverCPU() (float64, error) {
+	var sum float64
+	for _, name := range []string{cluster.APIServer, cluster.Etcd} {
+		used, err := figures.CPU(s.stage.Cluster.Component(name).Process().Pid())
+		if err != nil {
+			return 0, err
+		}
+		sum += figures.Milliseconds(used)
+	}
+	return sum, nil
 }
