@@ -106,6 +106,9 @@ func NewInformers(clients *Clients, driver Driver) (*Informers, error) {
 		transforms[i.Claims] = both(transforms[i.Claims], trimClaimsOf(driver.Home))
 		transforms[i.Volumes] = both(transforms[i.Volumes], trimVolumesOf(driver.Home))
 	}
+	for _, informer := range []cache.SharedIndexInformer{i.Claims, i.Volumes} {
+		transforms[informer] = newSharing().after(transforms[informer])
+	}
 	if driver.Classes {
 		i.Classes = core.Storage().V1().StorageClasses().Informer()
 		transforms[i.Classes] = trimClass
