@@ -24,7 +24,7 @@ import (
 // record alone.
 const version = 1
 
-// entry is the content of one key of a batch: JSON, compressed, for people to
+// entry is the content of one key of a batch: JSON in the format of gzip, for people to
 // read with gunzip.
 type entry struct {
 	Version    int   `json:"version"`
@@ -132,7 +132,8 @@ func (e *entry) decode(terms []*csipb.Topology) (*Intent, error) {
 // packer compresses and signs the values of one batch at a time. It is kept, as what it
 // needs to work takes about a megabyte.
 type packer struct {
-	writer *gzip.Writer
+	// plain leaves small texts as they are, small makes others smaller.
+	plain, small *gzip.Writer
 	signer *Signer
 	of     Installation
 	// batch is its name, and written when it is written.
@@ -141,12 +142,27 @@ type packer struct {
 }
 
 func newPacker(of Installation) *packer {
-	// A claim waits for this. Better compression saves next to nothing of so little text.
-	writer, err := gzip.NewWriterLevel(io.Discard, gzip.BestSpeed)
+	return &packer{plain: newWriter(gzip.NoCompression), small: newWriter(gzip.BestSpeed), of: of}
+}
+
+func newWriter(level int) *gzip.Writer {
+	writer, err := gzip.NewWriterLevel(io.Discard, level)
 	if err != nil {
-		panic(err) // there is that level
+		panic(err) // there are these levels
 	}
-	return &packer{writer: writer, of: of}
+	return writer
+}
+
+// smallText is the size up to which it does not pay to compress a text, in bytes: claims
+// wait for it, and the record is gone after a moment.
+const smallText = 4 << 10
+
+// writerFor returns the one for a text. What it writes is in the format of gzip anyway.
+func (p *packer) writerFor(text []byte) *gzip.Writer {
+	if len(text) <= smallText {
+		return p.plain
+	}
+	return p.small
 }
 
 // begin takes up another batch.
@@ -167,12 +183,13 @@ func (p *packer) pack(key string, value any) ([]byte, error) {
 		return nil, errFull
 	}
 	var buffer bytes.Buffer
-	p.writer.Reset(&buffer)
-	p.writer.Comment = p.signer.sign(p.batch, key, text)
-	if _, err := p.writer.Write(text); err != nil {
+	writer := p.writerFor(text)
+	writer.Reset(&buffer)
+	writer.Comment = p.signer.sign(p.batch, key, text)
+	if _, err := writer.Write(text); err != nil {
 		return nil, fmt.Errorf("compressing: %w", err)
 	}
-	if err := p.writer.Close(); err != nil {
+	if err := writer.Close(); err != nil {
 		return nil, fmt.Errorf("compressing: %w", err)
 	}
 	return buffer.Bytes(), nil

@@ -8,7 +8,7 @@ const (
 	spareCommits = 10
 	commitsEvery = 200 * time.Millisecond
 	// manyIntents is the number that is worth a commit at any time.
-	manyIntents = 32
+	manyIntents = 64
 )
 
 // pace says when the next commit may be made. It is a bucket of commits that

@@ -1,7 +1,9 @@
 package kube
 
 import (
+	"encoding/pem"
 	"errors"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -9,6 +11,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -211,5 +214,44 @@ func TestLeaseRequestsAreBounded(t *testing.T) {
 	}
 	if _, err := clients.Leases.CoordinationV1().Leases("x").Get(t.Context(), "y", metav1.GetOptions{}); err == nil {
 		t.Error("the request has succeeded")
+	}
+}
+
+// TestLeasesHaveAConnection: all clients share one connection but those of the lease, which
+// must not wait behind a burst of volumes; and nothing is compressed.
+func TestLeasesHaveAConnection(t *testing.T) {
+	seen := &headers{}
+	server := httptest.NewUnstartedServer(seen)
+	var opened atomic.Int32
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			opened.Add(1)
+		}
+	}
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	clients, err := NewClients(&rest.Config{Host: server.URL, TLSClientConfig: rest.TLSClientConfig{CAData: ca}}, Limits{}, time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := t.Context()
+	shared := func() {
+		_, _ = clients.Core.CoreV1().PersistentVolumes().List(ctx, metav1.ListOptions{})
+		_, _ = clients.Events.CoreV1().Events("x").List(ctx, metav1.ListOptions{})
+		_, _ = clients.Metadata.Resource(schema.GroupVersionResource{Version: "v1", Resource: "nodes"}).List(ctx, metav1.ListOptions{})
+	}
+	if shared(); opened.Load() != 1 {
+		t.Errorf("there are %d connections, want one that is shared", opened.Load())
+	}
+	_, _ = clients.Leases.CoordinationV1().Leases("x").List(ctx, metav1.ListOptions{})
+	if shared(); opened.Load() != 2 {
+		t.Errorf("there are %d connections with that of the lease, want 2", opened.Load())
+	}
+	for _, header := range seen.all {
+		if encoding := header.Get("Accept-Encoding"); encoding != "" {
+			t.Errorf("a request accepts the encoding %q", encoding)
+		}
 	}
 }

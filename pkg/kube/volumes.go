@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/names"
 )
@@ -22,6 +23,7 @@ type Volumes struct {
 	inTree *InTree
 	// storing bounds the volumes that are stored at one time.
 	storing chan struct{}
+	create  func(ctx context.Context, volume *corev1.PersistentVolume) error
 }
 
 // maxStoring is how many volumes are stored at one time: enough to keep an API server
@@ -32,7 +34,25 @@ const maxStoring = 100
 // NewVolumes returns the port. Volumes that the plugin of inTree has provisioned
 // are stored as the plugin's.
 func NewVolumes(client kubernetes.Interface, inTree *InTree) *Volumes {
-	return &Volumes{client: client, inTree: inTree, storing: make(chan struct{}, maxStoring)}
+	v := &Volumes{client: client, inTree: inTree, storing: make(chan struct{}, maxStoring)}
+	v.create = func(ctx context.Context, volume *corev1.PersistentVolume) error {
+		_, err := client.CoreV1().PersistentVolumes().Create(ctx, volume, metav1.CreateOptions{})
+		return err
+	}
+	return v
+}
+
+// briefAnswer asks for the metadata of an object alone.
+const briefAnswer = "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1," +
+	"application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
+
+// Briefly has volumes stored by a client of the core API, and returns the port. Of what the
+// API server answers, only the metadata is sent, and nothing is decoded: nobody reads it.
+func (v *Volumes) Briefly(client rest.Interface) *Volumes {
+	v.create = func(ctx context.Context, volume *corev1.PersistentVolume) error {
+		return client.Post().Resource("persistentvolumes").SetHeader("Accept", briefAnswer).Body(volume).Do(ctx).Error()
+	}
+	return v
 }
 
 // ErrRefused is wrapped by the error of a write that the API server will not
@@ -72,7 +92,7 @@ func (v *Volumes) Store(ctx context.Context, volume *corev1.PersistentVolume) er
 		// No other try gives another answer.
 		return fmt.Errorf("storing PersistentVolume %q: %w: %w", volume.Name, ErrRefused, err)
 	}
-	_, err = v.client.CoreV1().PersistentVolumes().Create(ctx, stored, metav1.CreateOptions{})
+	err = v.create(ctx, stored)
 	switch {
 	case err == nil:
 		return nil

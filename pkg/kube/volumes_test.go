@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -18,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/rest"
 	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/names"
@@ -313,4 +316,23 @@ func TestStoreInABurst(t *testing.T) {
 			t.Errorf("%v, and %d turns are taken", err, len(volumes.storing))
 		}
 	})
+}
+
+// TestStoreBriefly: a volume is stored without its being sent back.
+func TestStoreBriefly(t *testing.T) {
+	seen := &headers{}
+	server := httptest.NewServer(seen)
+	defer server.Close()
+	clients, err := NewClients(&rest.Config{Host: server.URL}, Limits{}, time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	volumes := NewVolumes(clients.Core, nil).Briefly(clients.Core.CoreV1().RESTClient())
+	_ = volumes.Store(t.Context(), owned("1", "h"))
+	if len(seen.all) != 1 || !strings.HasPrefix(seen.all[0].Get("Accept"), "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata") {
+		t.Errorf("the server got %v, want one request that asks for metadata", seen.all)
+	}
+	if content := seen.all[0].Get("Content-Type"); content != "application/vnd.kubernetes.protobuf" {
+		t.Errorf("the PersistentVolume is sent as %q", content)
+	}
 }

@@ -17,7 +17,7 @@ import (
 // inProgress is the number of claims, and of volumes, in progress for each call
 // that the driver may get at one time: more than one, so that the driver need
 // not wait while PersistentVolumes are written.
-const inProgress = 4
+const inProgress = 2
 
 // minInProgress is how many are at least: enough to share the writes of the
 // journal, however few calls the driver may get.
@@ -53,7 +53,7 @@ func (p *process) newParts(stop <-chan struct{}) ([]part, error) {
 		locks:   &controller.VolumeLocks{},
 		secrets: kube.NewSecrets(p.clients.Core, p.clock),
 		claims:  kube.NewClaims(p.clients.Core),
-		volumes: kube.NewVolumes(p.clients.Core, p.inTree),
+		volumes: kube.NewVolumes(p.clients.Core, p.inTree).Briefly(p.clients.Core.CoreV1().RESTClient()),
 	}
 	var parts []part
 	var told []grpc.UnaryClientInterceptor
