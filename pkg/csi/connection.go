@@ -58,7 +58,7 @@ func Dial(address string, recorder Recorder) (*grpc.ClientConn, error) {
 		grpc.WithTransportCredentials(insecure.NewCredentials()), // a socket in the pod
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: delays, MinConnectTimeout: reconnectDelay}),
 		grpc.WithIdleTimeout(0),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxResponseBytes)),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxResponseBytes), grpc.ForceCodecV2(newCodec())),
 		grpc.WithChainUnaryInterceptor(logCalls, recordCalls(recorder), scrubErrors),
 	)
 	if err != nil {

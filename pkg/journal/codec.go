@@ -134,8 +134,8 @@ func (e *entry) decode(terms []*csipb.Topology) (*Intent, error) {
 type packer struct {
 	// plain leaves small texts as they are, small makes others smaller.
 	plain, small *gzip.Writer
-	signer *Signer
-	of     Installation
+	signer       *Signer
+	of           Installation
 	// batch is its name, and written when it is written.
 	batch   string
 	written time.Time

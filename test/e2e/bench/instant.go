@@ -26,7 +26,7 @@ func serveDriver(name, socket string) (stop func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("serving the driver: %w", err)
 	}
-	server := grpc.NewServer()
+	server := grpc.NewServer(grpc.ForceServerCodecV2(newInstantCodec()))
 	driver := &instantDriver{name: name}
 	csi.RegisterIdentityServer(server, driver)
 	csi.RegisterControllerServer(server, driver)
