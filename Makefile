@@ -33,6 +33,10 @@ SOAK_DURATION := 1h
 SOAK_OUT      := $(BIN)/soak.md
 PRICE_PAIRS   := 5
 PRICE_OUT     := $(BIN)/price.md
+# What make bench measures: the rows (all if empty), how often, and where the results go.
+ROWS          :=
+BENCH_ROUNDS  := 5
+BENCH_RESULTS := docs/benchmarks
 # What make compare plays: scenarios whose names match the regular expression COMPARE,
 # and where it writes what it compared, if anywhere.
 COMPARE         :=
@@ -80,6 +84,14 @@ soak: programs ## Create, expand and delete volumes for an hour, with faults, an
 .PHONY: price
 price: programs ## Measure what the journal costs: bursts with it and without it, in turns (PRICE_PAIRS).
 	@$(BIN)/e2e price --pairs=$(PRICE_PAIRS) --out=$(PRICE_OUT)
+
+.PHONY: bench
+bench: programs peers ## Measure this project and its peers side by side, for 40 minutes (ROWS=backlog,nodes for some rows).
+	@$(BIN)/e2e bench --rounds=$(BENCH_ROUNDS) --rows='$(ROWS)' --results=$(BENCH_RESULTS)
+
+.PHONY: microbench
+microbench: ## Measure planners, the topology index, encoding and the journal, for benchstat.
+	go test -run '^$$' -bench . -benchmem -count 6 ./pkg/csi ./pkg/journal ./pkg/plan/... ./pkg/kube
 
 .PHONY: compare
 compare: programs peers ## Compare with the peers, scenario by scenario (COMPARE=name, COMPARE_RECORDS=directory).

@@ -55,6 +55,9 @@ func run() int {
 	// After the first signal the next one kills the process.
 	ctx, restore := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, restore)
+	if err := tuneMemory(ctx); err != nil {
+		klog.ErrorS(err, "Going on without a memory limit")
+	}
 	if err := sidecar.Run(ctx, config, version); err != nil {
 		klog.ErrorS(err, "The program can't go on")
 		leaveMessage(terminationLog, err)

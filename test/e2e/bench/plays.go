@@ -58,7 +58,7 @@ func (s *scene) perform(ctx context.Context, c contender, w work, m sample) (err
 	if err := r.await(ctx, lookEvery, finished); err != nil {
 		return err
 	}
-	if err := sleep(ctx, aftermath); err != nil {
+	if err := sleep(ctx, s.aftermath); err != nil {
 		return err
 	}
 	u, err := r.usage()

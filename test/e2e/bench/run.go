@@ -48,13 +48,16 @@ func (o Options) pick() ([]row, error) {
 			return nil, fmt.Errorf("there is no row %q: want some of %s", name, strings.Join(Names(), ", "))
 		}
 	}
-	of := fullScale()
-	if o.Quick {
-		of = quickScale()
-	}
-	return slices.DeleteFunc(rows(of), func(r row) bool {
+	return slices.DeleteFunc(rows(o.scale()), func(r row) bool {
 		return len(o.Rows) > 0 && !slices.Contains(o.Rows, r.name)
 	}), nil
+}
+
+func (o Options) scale() scale {
+	if o.Quick {
+		return quickScale()
+	}
+	return fullScale()
 }
 
 // Run measures the rows, and has each told as soon as it is complete.

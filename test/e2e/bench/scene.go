@@ -39,6 +39,9 @@ type scene struct {
 	volumes, nodes int
 	// turn counts the samples.
 	turn int
+	// aftermath is how long a contender has for what follows the last write that is
+	// waited for: events, records.
+	aftermath time.Duration
 }
 
 // onScene runs something on a new scene.
@@ -54,6 +57,7 @@ func onScene(ctx context.Context, options Options, do func(*scene) error) error 
 			return err
 		}
 		defer s.log.close()
+		s.aftermath = options.scale().aftermath
 		stop, err := serveDriver(driverName, s.socket)
 		if err != nil {
 			return err
@@ -101,9 +105,6 @@ func each(ctx context.Context, n, atOnce int, do func(ctx context.Context, n int
 
 const (
 	lookEvery = 50 * time.Millisecond
-	// aftermath is how long a contender has for what follows the last write that is
-	// waited for: events, records.
-	aftermath = 1500 * time.Millisecond
 	// patience bounds a sample.
 	patience = 3 * time.Minute
 )
