@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	_ "k8s.io/component-base/logs/json/register" // --logging-format=json
 	"k8s.io/klog/v2"
 
@@ -55,7 +56,7 @@ func run() int {
 	// After the first signal the next one kills the process.
 	ctx, restore := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, restore)
-	if err := tuneMemory(ctx); err != nil {
+	if err := tuneMemory(ctx, memlimit.FromCgroup); err != nil {
 		klog.ErrorS(err, "Going on without a memory limit")
 	}
 	if err := sidecar.Run(ctx, config, version); err != nil {

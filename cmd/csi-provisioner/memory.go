@@ -25,13 +25,14 @@ const (
 	memoryRefresh = time.Minute
 )
 
-// tuneMemory has the Go runtime go by the memory limit of the container, until the context
-// ends. The environment variables GOGC and GOMEMLIMIT win over it, as they do everywhere.
-func tuneMemory(ctx context.Context) error {
+// tuneMemory has the Go runtime go by the memory limit that the provider finds, that of the
+// container, until the context ends. The environment variables GOGC and GOMEMLIMIT win over
+// it, as they do everywhere.
+func tuneMemory(ctx context.Context, provider memlimit.Provider) error {
 	if _, set := os.LookupEnv("GOGC"); !set {
 		debug.SetGCPercent(gcPercent)
 	}
-	limit, err := memlimit.Set(memlimit.WithRatio(memoryRatio), memlimit.WithRefreshInterval(ctx, memoryRefresh))
+	limit, err := memlimit.Set(memlimit.WithProvider(provider), memlimit.WithRatio(memoryRatio), memlimit.WithRefreshInterval(ctx, memoryRefresh))
 	if err != nil {
 		return fmt.Errorf("reading the container's memory limit: %w: to do without it, set the environment variable GOMEMLIMIT", err)
 	}
