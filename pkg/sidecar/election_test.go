@@ -88,7 +88,7 @@ func stand(t *testing.T, r *registry, o *office, name string, result error, chan
 		metrics: metrics.New(),
 	}
 	c.election = &election{
-		process: p, name: "lease",
+		process: p, name: "lease", watches: c.connection,
 		lock: &resourcelock.LeaseLock{
 			LeaseMeta:  metav1.ObjectMeta{Namespace: "ns", Name: "lease"},
 			Client:     c.connection,
@@ -166,6 +166,38 @@ func TestLeaseIsHandedOverAtOnce(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A leader watches its lease no longer: at rest it sends nothing but renewals.
+func TestLeaderDoesNotWatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, o := &registry{}, newOffice(t)
+		first := stand(t, r, o, "first", nil, nil)
+		<-o.entered
+		time.Sleep(time.Minute)
+		watches := func() (open, all int) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			for _, watcher := range r.watchers {
+				if !watcher.IsStopped() {
+					open++
+				}
+			}
+			return open, len(r.watchers)
+		}
+		if open, all := watches(); open != 0 || all > 1 {
+			t.Errorf("the leader has begun %d watches, and %d are open", all, open)
+		}
+		second := stand(t, r, o, "second", nil, nil)
+		time.Sleep(time.Minute)
+		if open, _ := watches(); open != 1 {
+			t.Errorf("with a standby %d watches are open, want 1", open)
+		}
+		first.stop()
+		second.stop()
+		<-first.returned
+		<-second.returned
+	})
 }
 
 // Without the right to watch the lease, taking over takes longer, but not ever.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	coordinationclient "k8s.io/client-go/kubernetes/typed/coordination/v1"
 	"k8s.io/client-go/tools/leaderelection"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	"k8s.io/klog/v2"
@@ -44,7 +45,8 @@ func (p *process) elected(leases []string, todo work) (work, error) {
 		if err != nil {
 			return nil, err
 		}
-		e := &election{process: p, lock: lock, name: name, work: todo}
+		// The client of the lease ends each request, and so each watch, after a while.
+		e := &election{process: p, lock: lock, watches: p.clients.Core.CoordinationV1(), name: name, work: todo}
 		todo = e.run
 	}
 	return todo, nil
@@ -114,6 +116,8 @@ var errLost = errors.New("the lease is lost: it could not be renewed in time")
 type election struct {
 	process *process
 	lock    *resourcelock.LeaseLock
+	// watches is the client that the lease is watched with.
+	watches coordinationclient.LeasesGetter
 	name    string
 	work    work
 }
@@ -123,6 +127,8 @@ type election struct {
 type candidacy struct {
 	state  atomic.Int32
 	cancel context.CancelFunc
+	// begins is called when the work begins.
+	begins func()
 	// result is sent when the work has ended.
 	result chan error
 }
@@ -150,9 +156,12 @@ func (e *election) run(ctx, stop context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	released := make(chan struct{}, 1)
-	go e.watchRelease(ctx, released)
+	// Who has the lease needs not be told that it is free.
+	watching, stopWatching := context.WithCancel(ctx)
+	defer stopWatching()
+	go e.watchRelease(watching, released)
 	for stop.Err() == nil && ctx.Err() == nil {
-		worked, err := e.stand(ctx, stop, released)
+		worked, err := e.stand(ctx, stop, released, stopWatching)
 		if worked || err != nil {
 			return err
 		}
@@ -164,10 +173,10 @@ func (e *election) run(ctx, stop context.Context) error {
 //
 // The end of ctx cancels the work, and not the elector, which keeps the lease until the
 // work has ended, and gives it back then.
-func (e *election) stand(ctx, stop context.Context, released <-chan struct{}) (worked bool, err error) {
+func (e *election) stand(ctx, stop context.Context, released <-chan struct{}, begins func()) (worked bool, err error) {
 	electing, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	c := &candidacy{cancel: cancel, result: make(chan error, 1)}
+	c := &candidacy{cancel: cancel, begins: begins, result: make(chan error, 1)}
 	elector, err := e.elector(ctx, stop, c)
 	if err != nil {
 		return false, err
@@ -217,6 +226,7 @@ func (e *election) elector(ctx, stop context.Context, c *candidacy) (*leaderelec
 				}
 				ctx, cancel := endingWith(ctx, electing)
 				defer cancel()
+				c.begins()
 				leading.Set(1)
 				c.result <- held.during(ctx, func(ctx context.Context) error { return e.work(ctx, stop) })
 				leading.Set(0)
@@ -231,9 +241,9 @@ func (e *election) elector(ctx, stop context.Context, c *candidacy) (*leaderelec
 	return elector, nil
 }
 
-// watchRelease sends to released when the holder gives the lease back.
+// watchRelease sends to released when the holder gives the lease back, until ctx ends.
 func (e *election) watchRelease(ctx context.Context, released chan<- struct{}) {
-	leases := e.lock.Client.Leases(e.lock.LeaseMeta.Namespace)
+	leases := e.watches.Leases(e.lock.LeaseMeta.Namespace)
 	one := "metadata.name=" + e.name
 	for ctx.Err() == nil {
 		if list, err := leases.List(ctx, metav1.ListOptions{FieldSelector: one}); err != nil {

@@ -92,7 +92,7 @@ func nested(t *testing.T, prepare, test func(n *nest)) {
 				Enabled: true, Namespace: leaseNamespace, LeaseDuration: leaseFor, RenewDeadline: renewFor, RetryPeriod: retryEvery,
 			}},
 			metrics: metrics.New(), health: newHealth(), fence: newFence(clock.RealClock{}),
-			clients: &kube.Clients{Leases: n.client},
+			clients: &kube.Clients{Core: n.client, Leases: n.client},
 			events:  kube.NewEvents(background, fake.NewClientset(), "test"),
 		}
 		n.client.PrependReactor("*", "leases", n.write)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -184,10 +185,30 @@ func (p *process) watch(ctx, background context.Context) error {
 		return err
 	}
 	p.health.require("caches", p.informers.Synced)
-	p.follow = sync.OnceFunc(func() { p.informers.Start(background) })
+	p.follow = sync.OnceFunc(func() {
+		p.informers.Start(background)
+		go p.settle(background)
+	})
 	standby := time.AfterFunc(standbyAfter, p.follow)
 	context.AfterFunc(background, func() { standby.Stop() })
 	return nil
+}
+
+// settleAfter is how long after the caches have been filled the memory that was needed for it
+// is given back: a burst that waited at the start is over by then.
+const settleAfter = 5 * time.Second
+
+// settle gives back the memory that filling the caches took: objects are decoded as a whole,
+// of which a part is kept. Otherwise it would be kept for minutes where nothing happens.
+func (p *process) settle(ctx context.Context) {
+	if p.informers.WaitForSync(ctx) != nil {
+		return // The program ends.
+	}
+	select {
+	case <-p.clock.After(settleAfter):
+		debug.FreeOSMemory()
+	case <-ctx.Done():
+	}
 }
 
 // hasAttributes tells whether VolumeAttributesClasses count: it is asked for, and the

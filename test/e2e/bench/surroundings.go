@@ -16,11 +16,18 @@ import (
 
 // addVolumes adds volumes with their claims until there are that many.
 func (s *scene) addVolumes(ctx context.Context, total int) error {
+	return s.addUntil(ctx, total, func(ctx context.Context, name string) error {
+		_, err := s.addVolume(ctx, name)
+		return err
+	})
+}
+
+// addUntil adds volumes until there are that many.
+func (s *scene) addUntil(ctx context.Context, total int, add func(ctx context.Context, name string) error) error {
 	from := s.volumes
 	s.volumes = max(total, from)
 	return each(ctx, s.volumes-from, hands, func(ctx context.Context, n int) error {
-		_, err := s.addVolume(ctx, fmt.Sprintf("old-%d", from+n))
-		return err
+		return add(ctx, fmt.Sprintf("old-%d", from+n))
 	})
 }
 
@@ -42,10 +49,8 @@ func (s *scene) storeVolume(ctx context.Context, volume *corev1.PersistentVolume
 
 // addBoundVolumes adds volumes whose claims may be expanded.
 func (s *scene) addBoundVolumes(ctx context.Context, total int) error {
-	from := s.volumes
-	s.volumes = max(total, from)
-	return each(ctx, s.volumes-from, hands, func(ctx context.Context, n int) error {
-		claim, err := s.addVolume(ctx, fmt.Sprintf("old-%d", from+n))
+	return s.addUntil(ctx, total, func(ctx context.Context, name string) error {
+		claim, err := s.addVolume(ctx, name)
 		if err != nil {
 			return err
 		}
