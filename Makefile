@@ -35,7 +35,7 @@ PRICE_PAIRS   := 5
 PRICE_OUT     := $(BIN)/price.md
 # What make bench measures: the rows (all if empty), how often, and where the results go.
 ROWS          :=
-BENCH_ROUNDS  := 5
+BENCH_SAMPLES := 5
 BENCH_RESULTS := docs/benchmarks
 # What make compare plays: scenarios whose names match the regular expression COMPARE,
 # and where it writes what it compared, if anywhere.
@@ -87,7 +87,7 @@ price: programs ## Measure what the journal costs: bursts with it and without it
 
 .PHONY: bench
 bench: programs peers ## Measure this project and its peers side by side, for 40 minutes (ROWS=backlog,nodes for some rows).
-	@$(BIN)/e2e bench --rounds=$(BENCH_ROUNDS) --rows='$(ROWS)' --results=$(BENCH_RESULTS)
+	@$(BIN)/e2e bench --samples=$(BENCH_SAMPLES) --row='$(ROWS)' --results=$(BENCH_RESULTS)
 
 .PHONY: microbench
 microbench: ## Measure planners, the topology index, encoding and the journal, for benchstat.

@@ -37,12 +37,12 @@ measured keep their last results.`,
 		},
 	}
 	set := cmd.Flags()
-	set.StringSliceVar(&options.Rows, "rows", nil, "names of the rows to measure (default all)")
+	set.StringSliceVar(&options.Rows, "row", nil, "`name` of a row to measure; may be given several times (default all)")
 	set.StringSliceVar(&options.Only, "only", nil, `measure only some of "`+bench.Own+`", "`+bench.Peer+`" and "`+bench.Baseline+`"`)
 	set.StringVar(&options.Baseline, "baseline", "", "measure this program of the project, too, say one that was built before a change")
 	set.BoolVar(&options.Quick, "quick", false, "measure next to nothing, to see that all works")
 	set.StringVar(&results, "results", "", "keep the results in this `directory`, with plots, and write a page of its name with .md")
-	countFlag(set, &options.Rounds, "rounds", 5, "how often each is measured")
+	countFlag(set, &options.Rounds, "samples", 5, "how often each is measured")
 	programFlagsFlag(set, &options.Flags)
 	keepLogsFlag(set, &options.KeepLogs)
 	return cmd
