@@ -11,7 +11,8 @@ import (
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
+
+	requests "github.com/csi-provisioner/csi-provisioner/pkg/plan/request"
 )
 
 // codec encodes messages as gRPC's own codec does, but for long accessibility requirements
@@ -46,7 +47,9 @@ func (c codec) Marshal(message any) (mem.BufferSlice, error) {
 	if requirement == nil {
 		return c.CodecV2.Marshal(message)
 	}
-	rest, err := c.CodecV2.Marshal(withoutRequirement(request))
+	bare := requests.Copy(request)
+	bare.AccessibilityRequirements = nil
+	rest, err := c.CodecV2.Marshal(bare)
 	if err != nil {
 		return nil, fmt.Errorf("encoding a request: %w", err)
 	}
@@ -58,22 +61,7 @@ const (
 	requirementOfCreate protowire.Number = 7
 	requisiteOfRequired protowire.Number = 1
 	preferredOfRequired protowire.Number = 2
-
-	requirementFieldName = "accessibility_requirements"
 )
-
-// withoutRequirement returns a request that shares everything else with another.
-func withoutRequirement(request *csipb.CreateVolumeRequest) proto.Message {
-	from, to := request.ProtoReflect(), (&csipb.CreateVolumeRequest{}).ProtoReflect()
-	from.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
-		if field.Name() != requirementFieldName {
-			to.Set(field, value)
-		}
-		return true
-	})
-	to.SetUnknown(from.GetUnknown())
-	return to.Interface()
-}
 
 // requirement returns the encoded field; nil for one whose preferred list is not the other
 // one with another beginning.

@@ -108,7 +108,7 @@ func TestCodecKnowsTheFields(t *testing.T) {
 	if fields.Len() != 2 || fields.ByName("requisite").Number() != requisiteOfRequired || fields.ByName("preferred").Number() != preferredOfRequired {
 		t.Errorf("TopologyRequirement has %v, and the codec knows others", fields)
 	}
-	field := (&csipb.CreateVolumeRequest{}).ProtoReflect().Descriptor().Fields().ByName(requirementFieldName)
+	field := (&csipb.CreateVolumeRequest{}).ProtoReflect().Descriptor().Fields().ByName("accessibility_requirements")
 	if field == nil || field.Number() != requirementOfCreate {
 		t.Errorf("CreateVolumeRequest: the requirement is not field %d", requirementOfCreate)
 	}

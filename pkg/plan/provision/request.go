@@ -3,38 +3,26 @@ package provision
 import (
 	csipb "github.com/container-storage-interface/spec/lib/go/csi"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 
 	"github.com/csi-provisioner/csi-provisioner/pkg/names"
+	"github.com/csi-provisioner/csi-provisioner/pkg/plan/request"
 	"github.com/csi-provisioner/csi-provisioner/pkg/plan/topology"
 )
 
 // WithSecrets returns a copy of a request that shares everything else with it.
 func WithSecrets(r *csipb.CreateVolumeRequest, secrets map[string]string) *csipb.CreateVolumeRequest {
-	full := shallow(r)
+	full := request.Copy(r)
 	full.Secrets = secrets
 	return full
 }
 
 // WithoutTopology returns a copy of a request that shares everything else with it.
 func WithoutTopology(r *csipb.CreateVolumeRequest) *csipb.CreateVolumeRequest {
-	rest := shallow(r)
+	rest := request.Copy(r)
 	rest.AccessibilityRequirements = nil
 	return rest
-}
-
-// shallow copies a message field by field, so that one that a later version of CSI adds
-// is not lost.
-func shallow(r *csipb.CreateVolumeRequest) *csipb.CreateVolumeRequest {
-	from, to := r.ProtoReflect(), (&csipb.CreateVolumeRequest{}).ProtoReflect()
-	from.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
-		to.Set(field, value)
-		return true
-	})
-	to.SetUnknown(from.GetUnknown())
-	return to.Interface().(*csipb.CreateVolumeRequest)
 }
 
 // Repeats tells whether the request of one plan repeats that of the other.

@@ -17,6 +17,7 @@ import (
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/figures"
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/load"
 	"github.com/csi-provisioner/csi-provisioner/test/e2e/stage"
+	"github.com/csi-provisioner/csi-provisioner/test/e2e/wait"
 )
 
 const (
@@ -127,12 +128,10 @@ func (r *run) await(ctx context.Context, every time.Duration, done func() (bool,
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
+	if !wait.Sleep(ctx, d) {
 		return context.Cause(ctx)
 	}
+	return nil
 }
 
 // serverCPU returns what the API server and etcd have used so far, in milliseconds.
